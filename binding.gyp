@@ -1,0 +1,45 @@
+{
+  'targets': [
+    {
+      'target_name': 'loopwarden',
+      'sources': [
+        'native/addon.cc',
+        'native/arguments.cc',
+        'native/bpf_fd.cc',
+        'native/btf.cc',
+        'native/elf_check.cc',
+        'native/errors.cc',
+        'native/global.cc',
+        'native/link.cc',
+        'native/linker.cc',
+        'native/map.cc',
+        'native/namespace.cc',
+        'native/object.cc',
+        'native/program.cc',
+        'native/receiver_socket.cc',
+        'native/receiver_watch.cc',
+        'native/ring_reader.cc',
+        'native/static_link_shim.c',
+        'native/uevent_listener.cc',
+        'native/uevent_socket.cc',
+      ],
+      'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', '_GNU_SOURCE'],
+      'cflags': ['-O2', '-g', '-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror=return-type'],
+      'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++20', '-std=gnu++17'],
+      'cflags_cc': ['-std=gnu++17', '-fexceptions', '-fvisibility-inlines-hidden'],
+      'ldflags': ['-static-libstdc++', '-static-libgcc'],
+      # Static, so that one build runs wherever libc does; see native/static_link_shim.c.
+      'libraries': [
+        '-Wl,-Bsymbolic',
+        '-Wl,--exclude-libs,ALL',
+        '-l:libbpf.a',
+        '-l:libelf.a',
+        '-l:libz.a',
+        # libelf is built with zstd on some releases only.
+        '<!(test -z "$(gcc -print-file-name=libzstd.a | grep /)" || echo -l:libzstd.a)',
+        '-ldl',
+      ],
+    },
+  ],
+}

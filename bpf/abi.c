@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * One global of each type that crosses, so that the BTF of abi.o holds them all: a struct that is only ever
+ * reserved in a ring buffer gets no BTF of its own. Compiled for its BTF only; no instruction of it is loaded.
+ */
+#include "kernel_types.h"
+#include "event.h"
+
+enum event_kind abi_event_kind;
+enum drop_reason abi_drop_reason;
+enum loop_command abi_loop_command;
+enum ioctl_result abi_ioctl_result;
+enum syscall_arch abi_syscall_arch;
+enum uevent_subsystem abi_uevent_subsystem;
+enum uevent_action abi_uevent_action;
+enum verdict abi_verdict;
+enum rule abi_rule;
+enum loop_state abi_loop_state;
+enum filter_mode abi_filter_mode;
+struct event_header abi_event_header;
+struct userns_identity abi_userns_identity;
+struct caller abi_caller;
+struct loop_config_state abi_loop_config_state;
+struct ioctl_event abi_ioctl_event;
+struct ioctl_path_event abi_ioctl_path_event;
+struct uevent_event abi_uevent_event;
+struct receiver_event abi_receiver_event;
+struct receiver_entry abi_receiver_entry;
+struct userns_entry abi_userns_entry;
+struct userns_key abi_userns_key;
+struct owner_entry abi_owner_entry;
+struct inflight_entry abi_inflight_entry;
+struct duration_histogram abi_duration_histogram;
+struct filter_settings abi_filter_settings;

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Filling records and putting them into the ring. */
+#ifndef LOOPWARDEN_EMIT_BPF_H
+#define LOOPWARDEN_EMIT_BPF_H
+
+#include "owner.bpf.h"
+#include "task.bpf.h"
+
+#define WAKEUP_INTERVAL_NS 10000000ULL
+#define PATH_COMPONENTS_MAX 64
+
+__weak __u64 last_wakeup_boot_ns;
+
+/*
+ * At most one wake-up each 10 ms: after one, the reader drains once more on a timer that is longer than this, so
+ * a record that came without a wake-up is never left behind.
+ */
+static __always_inline __u64 wakeup_flags(__u64 now)
+{
+	if (now - last_wakeup_boot_ns < WAKEUP_INTERVAL_NS)
+		return BPF_RB_NO_WAKEUP;
+	last_wakeup_boot_ns = now;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Numbers the record even if there is no room for it, so that a loss shows as a hole. */
+static __always_inline __u64 next_cpu_seq(void)
+{
+	__u32 zero = 0;
+	__u64 *seq = bpf_map_lookup_elem(&record_seq, &zero);
+
+	return seq ? __sync_fetch_and_add(seq, 1) : 0;
+}
+
+static __always_inline void fill_header(struct event_header *header, enum event_kind kind,
+					__u16 size, __u64 cpu_seq, __u64 now)
+{
+	header->kind = kind;
+	header->size = size;
+	header->cpu = bpf_get_smp_processor_id();
+	header->cpu_seq = cpu_seq;
+	header->boot_ns = now;
+}
+
+static __always_inline void fill_userns(struct userns_identity *identity, struct user_namespace *ns)
+{
+	identity->id = userns_remember(ns);
+	identity->inum = BPF_CORE_READ(ns, ns.inum);
+	identity->level = BPF_CORE_READ(ns, level);
+	identity->owner_uid = BPF_CORE_READ(ns, owner.val);
+	identity->padding = 0;
+}
+
+/* The namespace of the process id as the process itself sees it (task_active_pid_ns in kernel/pid.c). */
+static __always_inline __u32 pid_namespace_inum(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid *at = (void *)pid + bpf_core_field_offset(pid->numbers) +
+			  level * bpf_core_type_size(struct upid);
+
+	return BPF_CORE_READ(at, ns, ns.inum);
+}
+
+static __always_inline void fill_caller(struct caller *caller, struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	struct nsproxy *namespaces = BPF_CORE_READ(task, nsproxy);
+
+	caller->pid = BPF_CORE_READ(task, tgid);
+	caller->tid = BPF_CORE_READ(task, pid);
+	caller->start_boot_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	caller->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	caller->uid = BPF_CORE_READ(cred, euid.val);
+	caller->gid = BPF_CORE_READ(cred, egid.val);
+	caller->pidns = pid_namespace_inum(task);
+	caller->mntns = BPF_CORE_READ(namespaces, mnt_ns, ns.inum);
+	caller->netns = BPF_CORE_READ(namespaces, net_ns, ns.inum);
+	caller->padding = 0;
+	fill_userns(&caller->userns, BPF_CORE_READ(cred, user_ns));
+	BPF_CORE_READ_INTO(&caller->comm, task, comm);
+}
+
+/*
+ * The path of a file as the mount tree has it, walked from its name up to the root of its mount namespace (d_path
+ * in fs/d_path.c may be called from few hooks only). Returns its length; the path ends at path[BACKING_PATH_LENGTH].
+ */
+static __always_inline __u32 fill_path(struct ioctl_path_event *record, struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	__u32 start = BACKING_PATH_LENGTH;
+	int component;
+
+	for (component = 0; component < PATH_COMPONENTS_MAX; component++) {
+		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		const unsigned char *name;
+		__u32 length;
+
+		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			struct mount *below = BPF_CORE_READ(mount, mnt_parent);
+
+			if (below == mount)
+				return BACKING_PATH_LENGTH - start;
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = below;
+			continue;
+		}
+		if (dentry == parent)
+			return BACKING_PATH_LENGTH - start;
+		length = BPF_CORE_READ(dentry, d_name.len) & (PATH_COMPONENT_LENGTH - 1);
+		name = BPF_CORE_READ(dentry, d_name.name);
+		if (start <= length || start > BACKING_PATH_LENGTH)
+			break;
+		start -= length + 1;
+		/* For the verifier, which lost the bound above: the mask changes nothing. */
+		start &= BACKING_PATH_LENGTH - 1;
+		record->path[start] = '/';
+		bpf_probe_read_kernel(&record->path[start] + 1, length, name);
+		dentry = parent;
+	}
+	record->event.path_truncated = 1;
+	return BACKING_PATH_LENGTH - start;
+}
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The ABI: every struct and enum that crosses between the BPF programs and the agent.
+ *
+ * scripts/generate-abi.ts reads these from the BTF of abi.o and writes the TypeScript decoder, so this
+ * file is their only declaration. Rules the generator enforces: no implicit padding, no bit fields, no
+ * pointers, fixed-size arrays of integers or chars only. An enum value's name in TypeScript is its C name
+ * without the enum's own prefix.
+ */
+#ifndef LOOPWARDEN_EVENT_H
+#define LOOPWARDEN_EVENT_H
+
+#define COMM_LENGTH	    16
+#define BACKING_PATH_LENGTH 1024
+#define PATH_COMPONENT_LENGTH 256
+#define DURATION_BUCKETS    8
+
+/*
+ * The initial user namespace's id. Kernels with ns_common.ns_id use this very number for it
+ * (include/uapi/linux/nsfs.h, USER_NS_INIT_ID); elsewhere ids are boot-time stamps, far above it.
+ */
+#define USERNS_INITIAL 3ULL
+/* No namespace: nobody was seen to create or to hold the device. */
+#define USERNS_NONE    0ULL
+
+enum event_kind {
+	EVENT_KIND_IOCTL = 1,	/* struct ioctl_event, or struct ioctl_path_event where a path was set */
+	EVENT_KIND_UEVENT = 2,	/* struct uevent_event: emission of a uevent about a loop device */
+	EVENT_KIND_RECEIVER = 3, /* struct receiver_event: a uevent socket was made or bound */
+};
+
+/* Why a record never reached the ring, or an owner the map. One per-CPU counter each. */
+enum drop_reason {
+	DROP_REASON_RING_FULL = 0,
+	DROP_REASON_INFLIGHT_FULL = 1,	/* more callers inside a loop ioctl than the table holds */
+	DROP_REASON_OWNER_MAP_FULL = 2,
+	DROP_REASON_USERNS_MAP_FULL = 3,
+	DROP_REASON_COUNT = 4,
+};
+
+/* The ioctls of drivers/block/loop.c in the order of their numbers; indexes the counters. */
+enum loop_command {
+	LOOP_COMMAND_LOOP_SET_FD = 0,
+	LOOP_COMMAND_LOOP_CLR_FD = 1,
+	LOOP_COMMAND_LOOP_SET_STATUS = 2,
+	LOOP_COMMAND_LOOP_GET_STATUS = 3,
+	LOOP_COMMAND_LOOP_SET_STATUS64 = 4,
+	LOOP_COMMAND_LOOP_GET_STATUS64 = 5,
+	LOOP_COMMAND_LOOP_CHANGE_FD = 6,
+	LOOP_COMMAND_LOOP_SET_CAPACITY = 7,
+	LOOP_COMMAND_LOOP_SET_DIRECT_IO = 8,
+	LOOP_COMMAND_LOOP_SET_BLOCK_SIZE = 9,
+	LOOP_COMMAND_LOOP_CONFIGURE = 10,
+	LOOP_COMMAND_LOOP_CTL_ADD = 11,
+	LOOP_COMMAND_LOOP_CTL_REMOVE = 12,
+	LOOP_COMMAND_LOOP_CTL_GET_FREE = 13,
+	LOOP_COMMAND_COUNT = 14,
+};
+
+/* Results as the metrics have them; the record carries the exact errno. */
+enum ioctl_result {
+	IOCTL_RESULT_OK = 0,
+	IOCTL_RESULT_EPERM = 1,
+	IOCTL_RESULT_EBADF = 2,
+	IOCTL_RESULT_EACCES = 3,
+	IOCTL_RESULT_EBUSY = 4,
+	IOCTL_RESULT_EEXIST = 5,
+	IOCTL_RESULT_ENODEV = 6,
+	IOCTL_RESULT_EINVAL = 7,
+	IOCTL_RESULT_ENOSPC = 8,
+	IOCTL_RESULT_ENXIO = 9,
+	IOCTL_RESULT_OTHER = 10,
+	IOCTL_RESULT_COUNT = 11,
+};
+
+enum syscall_arch {
+	SYSCALL_ARCH_NATIVE = 0,
+	SYSCALL_ARCH_COMPAT = 1, /* a 32-bit caller on a 64-bit kernel */
+};
+
+enum uevent_subsystem {
+	UEVENT_SUBSYSTEM_OTHER = 0,
+	UEVENT_SUBSYSTEM_BLOCK = 1,
+	UEVENT_SUBSYSTEM_BDI = 2,
+	UEVENT_SUBSYSTEM_COUNT = 3,
+};
+
+/* kobject_actions of lib/kobject_uevent.c. */
+enum uevent_action {
+	UEVENT_ACTION_OTHER = 0,
+	UEVENT_ACTION_ADD = 1,
+	UEVENT_ACTION_REMOVE = 2,
+	UEVENT_ACTION_CHANGE = 3,
+	UEVENT_ACTION_MOVE = 4,
+	UEVENT_ACTION_ONLINE = 5,
+	UEVENT_ACTION_OFFLINE = 6,
+	UEVENT_ACTION_BIND = 7,
+	UEVENT_ACTION_UNBIND = 8,
+	UEVENT_ACTION_COUNT = 9,
+};
+
+enum verdict {
+	VERDICT_DELIVER = 0,
+	VERDICT_HIDE = 1,
+	VERDICT_COUNT = 2,
+};
+
+/* What decided a verdict. The first group delivers, the second hides. */
+enum rule {
+	RULE_NOT_LOOP = 0,	     /* the uevent is not about a loop device */
+	RULE_UNKNOWN_OWNER = 1,	     /* nobody was seen to make or attach it: treated as the host's */
+	RULE_INITIAL_OWNER = 2,	     /* the initial user namespace owns it */
+	RULE_RECEIVER_OWNS = 3,	     /* the receiver's user namespace is the owner */
+	RULE_RECEIVER_IS_ANCESTOR = 4, /* ... or an ancestor of it below the initial one */
+	RULE_ALLOW_LIST = 5,	     /* the receiver is on the allow-list */
+	RULE_OBSERVE = 6,	     /* would be hidden, but filter.mode is observe */
+
+	RULE_CREATOR = 7, /* owned by the namespace that made the device */
+	RULE_HOLDER = 8,  /* owned by the namespace that attached the backing file */
+	RULE_PENDING = 9, /* the emitter is attaching the backing file right now */
+	RULE_ECHO = 10,	  /* host udev's watch echoes a life that a container has just ended */
+	RULE_COUNT = 11,
+};
+
+/* Lo_* of drivers/block/loop.c. */
+enum loop_state {
+	LOOP_STATE_UNBOUND = 0,
+	LOOP_STATE_BOUND = 1,
+	LOOP_STATE_RUNDOWN = 2,
+	LOOP_STATE_DELETING = 3,
+};
+
+enum filter_mode {
+	FILTER_MODE_OFF = 0,
+	FILTER_MODE_OBSERVE = 1,
+	FILTER_MODE_HIDE = 2,
+};
+
+struct event_header {
+	__u16 kind;
+	__u16 size;   /* of the whole record */
+	__u32 cpu;
+	__u64 cpu_seq; /* counts every record this CPU made, also those that were dropped */
+	__u64 boot_ns; /* CLOCK_BOOTTIME */
+};
+
+struct userns_identity {
+	__u64 id;
+	__u32 inum;
+	__u32 level;
+	__u32 owner_uid; /* as the initial user namespace sees it */
+	__u32 padding;
+};
+
+struct caller {
+	__u32 pid; /* process (thread group) */
+	__u32 tid;
+	__u64 start_boot_ns;
+	__u64 cgroup_id;
+	__u32 uid; /* effective, as the initial user namespace sees it */
+	__u32 gid;
+	__u32 pidns;
+	__u32 mntns;
+	__u32 netns;
+	__u32 padding;
+	struct userns_identity userns;
+	char comm[COMM_LENGTH];
+};
+
+struct loop_config_state {
+	__u64 diskseq;
+	__u64 offset;
+	__u64 sizelimit;
+	__u64 backing_inode;
+	__u32 backing_dev; /* kernel's encoding: major << 20 | minor; 0 when nothing is attached */
+	__u32 flags;	   /* LO_FLAGS_* */
+	__u32 block_size;
+	__u32 state; /* enum loop_state */
+};
+
+struct ioctl_event {
+	struct event_header header;
+	struct caller caller;
+	__u32 command; /* enum loop_command */
+	__s32 result;  /* 0 or more, or a negative errno */
+	__u64 duration_ns;
+	__u64 argument;
+	__u32 devno; /* of the disk, kernel's encoding; 0 when the command names none */
+	__u32 arch;  /* enum syscall_arch */
+	__u32 opener_uid;
+	__u32 opener_userns_inum;
+	__u64 opener_userns;
+	__u64 diskseq_before;
+	__u64 owner_before;
+	__u64 owner_after;
+	__u32 path_length;    /* bytes of the backing path; 0 in a plain struct ioctl_event */
+	__u32 path_truncated; /* 1: the beginning of the path did not fit */
+	struct loop_config_state after;
+};
+
+/*
+ * An ioctl that gave the device its backing file. The path is built from its last component to its first, so
+ * it is the last path_length bytes of `path`; `slack` only gives the verifier room for one more component.
+ */
+struct ioctl_path_event {
+	struct ioctl_event event;
+	char path[BACKING_PATH_LENGTH];
+	char slack[PATH_COMPONENT_LENGTH];
+};
+
+/* One uevent about a loop device, its partition or its bdi, seen where it is emitted. */
+struct uevent_event {
+	struct event_header header;
+	struct caller emitter;
+	__u32 devno; /* of the disk */
+	__u32 action;
+	__u32 subsystem;
+	__u32 synthetic; /* 1: written to a sysfs uevent file */
+	__u32 verdict;	 /* what a host receiver gets */
+	__u32 rule;
+	__u64 owner;
+	__u64 holder_ended; /* the user namespace whose life ends with this uevent, or 0 */
+	__u64 diskseq;
+	__u32 state; /* enum loop_state */
+	__u32 whole_disk; /* 1: the disk itself, 0: partition, bdi, other child */
+};
+
+struct receiver_event {
+	struct event_header header;
+	__u32 pid;
+	__s32 fd;
+	__u32 userns_inum;
+	__u32 userns_level;
+};
+
+/* One line of the receiver iterator. */
+struct receiver_entry {
+	__u64 socket_inode;
+	__u64 userns;
+	__u32 userns_inum;
+	__u32 userns_level;
+	__u32 pid;
+	__s32 fd;
+	__u32 netns;
+	__u32 portid;
+	__u32 groups;	 /* bit 0: kernel uevents, bit 1: udev's own */
+	__u32 filter_id; /* id of the attached BPF program; 0 none, ~0 a classic filter */
+	__u32 uid;	 /* of the credentials that opened the socket */
+	__u32 padding;
+};
+
+/* What is known of a user namespace; key: its id. */
+struct userns_entry {
+	__u64 parent;
+	__u64 first_seen_boot_ns;
+	__u32 inum;
+	__u32 level;
+	__u32 owner_uid;
+	__u32 padding;
+};
+
+/* Where ns_common has no ns_id: (inum, address) → the id given when it was first seen. */
+struct userns_key {
+	__u64 address;
+	__u32 inum;
+	__u32 padding;
+};
+
+/*
+ * Who owns a loop device; key: the disk's devno. Only BPF writes it while programs are attached, one aligned
+ * word at a time, so that no reader ever sees a torn name.
+ */
+struct owner_entry {
+	__u64 creator;
+	__u64 holder;	      /* of the life holder_diskseq; 0: nobody */
+	__u64 holder_diskseq;
+	__u64 pending;	      /* user namespace of a caller inside LOOP_CONFIGURE or LOOP_SET_FD */
+	__u64 pending_token;  /* that caller's tgid << 32 | tid */
+	__u64 loop_address;   /* struct loop_device, to see whether the life still lasts */
+	__u64 last_holder;    /* whose life ended last */
+	__u64 released_boot_ns;
+};
+
+/* A caller between sys_enter and sys_exit; key: tgid << 32 | tid. */
+struct inflight_entry {
+	__u64 start_ns;
+	__u64 argument;
+	__u64 file;
+	__u64 loop_address;
+	__u64 userns;
+	__u64 diskseq;
+	__u64 owner;
+	__u32 command;
+	__u32 devno;
+	__u32 arch;
+	__u32 state;
+	__u32 created; /* devno of the disk that an `add` uevent announced inside this call; 0 none */
+	__u32 padding;
+	__u64 created_diskseq;
+};
+
+/* Durations of one loop command; the last bucket has no upper bound. Key: enum loop_command. */
+struct duration_histogram {
+	__u64 buckets[DURATION_BUCKETS]; /* not cumulative: under 10 us, 100 us, ... 10 s, the rest */
+	__u64 sum_ns;
+};
+
+/* Written by the agent, read by every program; key 0. */
+struct filter_settings {
+	__u32 mode; /* enum filter_mode */
+	__u32 part_shift; /* of the loop driver: minor = number << part_shift */
+	__u32 udev_tgid; /* the host's udevd: its watch echoes; 0 none */
+	__u32 padding;
+};
+
+#endif

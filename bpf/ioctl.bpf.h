@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The two halves of a loop ioctl, whichever link brought us here. */
+#ifndef LOOPWARDEN_IOCTL_BPF_H
+#define LOOPWARDEN_IOCTL_BPF_H
+
+#include "emit.bpf.h"
+
+/* include/uapi/linux/loop.h: two dense runs of numbers. */
+#define LOOP_DEVICE_COMMANDS  0x4C00
+#define LOOP_CONTROL_COMMANDS 0x4C80
+#define EPERM  1
+#define ENXIO  6
+#define EBADF  9
+#define EACCES 13
+#define EBUSY  16
+#define EEXIST 17
+#define ENODEV 19
+#define EINVAL 22
+#define ENOSPC 28
+
+/* LOOP_COMMAND_COUNT for any other ioctl. */
+static __always_inline __u32 loop_command_of(__u32 number)
+{
+	__u32 command = number - LOOP_DEVICE_COMMANDS;
+
+	if (command <= LOOP_COMMAND_LOOP_CONFIGURE)
+		return command;
+	command = number - LOOP_CONTROL_COMMANDS;
+	if (command <= LOOP_COMMAND_LOOP_CTL_GET_FREE - LOOP_COMMAND_LOOP_CTL_ADD)
+		return command + LOOP_COMMAND_LOOP_CTL_ADD;
+	return LOOP_COMMAND_COUNT;
+}
+
+static __always_inline bool is_control(__u32 command)
+{
+	return command >= LOOP_COMMAND_LOOP_CTL_ADD;
+}
+
+static __always_inline void ioctl_entered(const struct loop_target *target, __u32 command,
+					  __u64 argument, __u32 arch)
+{
+	struct task_struct *task = current_task();
+	/* A local: a core read relocates every access in its expression, also that of a struct of ours. */
+	struct loop_device *loop = target->loop;
+	struct inflight_entry call = {};
+	__u64 token = task_token(task);
+
+	call.command = command;
+	call.argument = argument;
+	call.arch = arch;
+	call.file = (__u64)target->file;
+	call.userns = userns_remember(task_userns(task));
+	if (loop) {
+		call.loop_address = (__u64)loop;
+		call.devno = target->devno;
+		call.diskseq = disk_sequence(target->disk);
+		call.state = BPF_CORE_READ(loop, lo_state);
+		call.owner = owner_resolve(owner_lookup(target->devno)).owner;
+	}
+	call.start_ns = bpf_ktime_get_boot_ns();
+	if (bpf_map_update_elem(&inflight, &token, &call, BPF_ANY)) {
+		count_drop(DROP_REASON_INFLIGHT_FULL);
+		return;
+	}
+	/* Only an unbound device can begin a life: a call that must fail names no pending owner. */
+	if (takes_life(command) && call.state == LOOP_STATE_UNBOUND)
+		owner_pending(target->devno, call.userns, token, call.loop_address);
+}
+
+/* What the command, now that its result is known, has done to the ownership; the device it was about. */
+static __always_inline __u32 settle_owner(const struct inflight_entry *call, __u64 token,
+					  __s64 result, const struct loop_config_state *after,
+					  __u32 part_shift)
+{
+	__u32 devno = call->devno;
+	struct owner_entry *entry;
+
+	switch (call->command) {
+	case LOOP_COMMAND_LOOP_CONFIGURE:
+	case LOOP_COMMAND_LOOP_SET_FD:
+		if (result < 0)
+			owner_withdrawn(devno, token);
+		else
+			owner_committed(devno, call->userns, token, after->diskseq);
+		break;
+	case LOOP_COMMAND_LOOP_CLR_FD:
+		/* Others may hold it open: then it ends with the last close, and a uevent says so. */
+		entry = owner_lookup(devno);
+		if (result >= 0 && entry && after->state == LOOP_STATE_UNBOUND)
+			owner_released(entry);
+		break;
+	case LOOP_COMMAND_LOOP_CTL_ADD:
+		devno = MAKE_DEVNO(LOOP_MAJOR,
+				   (__u32)(result < 0 ? call->argument : result) << part_shift);
+		/* Without a listener no `add` was seen; the result says the same. */
+		if (result >= 0 && call->created != devno)
+			owner_created(devno, call->userns);
+		break;
+	case LOOP_COMMAND_LOOP_CTL_GET_FREE:
+		/* Makes a device only if there is no free one: `add` was seen, or it is an old one. */
+		devno = result < 0 ? 0 : MAKE_DEVNO(LOOP_MAJOR, (__u32)result << part_shift);
+		break;
+	case LOOP_COMMAND_LOOP_CTL_REMOVE:
+		devno = MAKE_DEVNO(LOOP_MAJOR, (__u32)call->argument << part_shift);
+		if (result >= 0)
+			owner_removed(devno);
+		break;
+	}
+	return devno;
+}
+
+static __always_inline __u32 ioctl_result_of(__s64 result)
+{
+	if (result >= 0)
+		return IOCTL_RESULT_OK;
+	switch (-result) {
+	case EPERM:
+		return IOCTL_RESULT_EPERM;
+	case EBADF:
+		return IOCTL_RESULT_EBADF;
+	case EACCES:
+		return IOCTL_RESULT_EACCES;
+	case EBUSY:
+		return IOCTL_RESULT_EBUSY;
+	case EEXIST:
+		return IOCTL_RESULT_EEXIST;
+	case ENODEV:
+		return IOCTL_RESULT_ENODEV;
+	case EINVAL:
+		return IOCTL_RESULT_EINVAL;
+	case ENOSPC:
+		return IOCTL_RESULT_ENOSPC;
+	case ENXIO:
+		return IOCTL_RESULT_ENXIO;
+	default:
+		return IOCTL_RESULT_OTHER;
+	}
+}
+
+static __always_inline void count_ioctl(__u32 command, __s64 result, __u64 duration_ns)
+{
+	struct duration_histogram *histogram = bpf_map_lookup_elem(&ioctl_durations, &command);
+	__u32 bucket = duration_ns < 10000	  ? 0
+		       : duration_ns < 100000	  ? 1
+		       : duration_ns < 1000000	  ? 2
+		       : duration_ns < 10000000	  ? 3
+		       : duration_ns < 100000000  ? 4
+		       : duration_ns < 1000000000 ? 5
+		       : duration_ns < 10000000000 ? 6
+						   : 7;
+
+	count(&ioctl_counts, command * IOCTL_RESULT_COUNT + ioctl_result_of(result));
+	if (!histogram)
+		return;
+	__sync_fetch_and_add(&histogram->buckets[bucket], 1);
+	__sync_fetch_and_add(&histogram->sum_ns, duration_ns);
+}
+
+static __always_inline void fill_ioctl(struct ioctl_event *record, const struct inflight_entry *call,
+				       struct task_struct *task, __s64 result, __u32 devno,
+				       __u64 owner_after, __u64 now)
+{
+	struct file *file = (void *)call->file;
+	const struct cred *opener = BPF_CORE_READ(file, f_cred);
+	struct user_namespace *opener_ns = BPF_CORE_READ(opener, user_ns);
+
+	fill_caller(&record->caller, task);
+	record->command = call->command;
+	record->result = result;
+	record->duration_ns = now - call->start_ns;
+	record->argument = call->argument;
+	record->devno = devno;
+	record->arch = call->arch;
+	record->opener_uid = BPF_CORE_READ(opener, euid.val);
+	record->opener_userns_inum = BPF_CORE_READ(opener_ns, ns.inum);
+	record->opener_userns = userns_id(opener_ns);
+	record->diskseq_before = call->diskseq;
+	record->owner_before = call->owner;
+	record->owner_after = owner_after;
+	record->path_length = 0;
+	record->path_truncated = 0;
+}
+
+static __always_inline void submit_ioctl(void *record, __u64 now)
+{
+	bpf_ringbuf_submit(record, wakeup_flags(now));
+	count(&event_counts, EVENT_KIND_IOCTL);
+}
+
+/* Commands that give the device another backing file: only these pay for the path. */
+static __always_inline bool sets_backing(__u32 command)
+{
+	return takes_life(command) || command == LOOP_COMMAND_LOOP_CHANGE_FD;
+}
+
+static __always_inline void ioctl_returned(__s64 result)
+{
+	struct task_struct *task = current_task();
+	__u64 token = task_token(task), now, owner_after = USERNS_NONE, cpu_seq;
+	struct inflight_entry *found = bpf_map_lookup_elem(&inflight, &token), call;
+	struct filter_settings *config = filter_settings();
+	struct loop_config_state after = {};
+	struct loop_device *loop;
+	__u32 devno;
+
+	if (!found || !config)
+		return;
+	now = bpf_ktime_get_boot_ns();
+	call = *found;
+	loop = (void *)call.loop_address;
+	/* The address was good at entry; it is not if the device was removed meanwhile. */
+	if (call.loop_address && loop_state_at(call.loop_address) >= 0)
+		loop_read_config(loop, &after);
+	else
+		after.diskseq = call.created_diskseq;
+	devno = settle_owner(&call, token, result, &after, config->part_shift);
+	bpf_map_delete_elem(&inflight, &token);
+	if (devno)
+		owner_after = owner_resolve(owner_lookup(devno)).owner;
+	count_ioctl(call.command, result, now - call.start_ns);
+	cpu_seq = next_cpu_seq();
+
+	if (result >= 0 && sets_backing(call.command)) {
+		struct ioctl_path_event *record =
+			bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+
+		if (!record) {
+			count_drop(DROP_REASON_RING_FULL);
+			return;
+		}
+		fill_header(&record->event.header, EVENT_KIND_IOCTL, sizeof(*record), cpu_seq, now);
+		fill_ioctl(&record->event, &call, task, result, devno, owner_after, now);
+		record->event.after = after;
+		record->event.path_length = fill_path(record, BPF_CORE_READ(loop, lo_backing_file));
+		submit_ioctl(record, now);
+	} else {
+		struct ioctl_event *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+
+		if (!record) {
+			count_drop(DROP_REASON_RING_FULL);
+			return;
+		}
+		fill_header(&record->header, EVENT_KIND_IOCTL, sizeof(*record), cpu_seq, now);
+		fill_ioctl(record, &call, task, result, devno, owner_after, now);
+		record->after = after;
+		submit_ioctl(record, now);
+	}
+}
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel's types, with only the fields that are read. Names are the kernel's, order and size are not: every
+ * access is relocated against the running kernel's BTF (CO-RE). A field that a supported kernel lacks is asked for
+ * with bpf_core_field_exists where it is read.
+ */
+#ifndef LOOPWARDEN_KERNEL_TYPES_H
+#define LOOPWARDEN_KERNEL_TYPES_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+#include <linux/bpf.h>
+
+#define LOOP_MAJOR	    7
+#define MISC_MAJOR	    10
+#define LOOP_CTRL_MINOR	    237
+#define MINOR_BITS	    20
+#define MAKE_DEVNO(ma, mi)  (((__u32)(ma) << MINOR_BITS) | (__u32)(mi))
+#define DEVNO_MAJOR(dev)    ((dev) >> MINOR_BITS)
+#define LOOP_NUMBER_MAX	    ((1U << MINOR_BITS) - 1)
+#define FILE_TYPE_MASK	    0170000
+#define FILE_TYPE_BLOCK	    0060000
+#define FILE_TYPE_CHARACTER 0020000
+#define FILE_TYPE_SOCKET    0140000
+/* include/linux/fs.h: an O_PATH descriptor, on which ioctl(2) is EBADF and f_mapping is not a device's. */
+#define FMODE_PATH	       0x4000
+#define AF_NETLINK	       16
+#define NETLINK_KOBJECT_UEVENT 15
+/* arch/x86/include/asm/thread_info.h: the current system call was made by a 32-bit caller. */
+#define TS_COMPAT 0x0002
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+typedef struct {
+	__u32 val;
+} kgid_t;
+
+/* ns_id: 6.18 and newer. */
+struct ns_common {
+	unsigned int inum;
+	__u64 ns_id;
+};
+struct user_namespace {
+	struct user_namespace *parent;
+	int level;
+	kuid_t owner;
+	struct ns_common ns;
+};
+struct pid_namespace {
+	struct ns_common ns;
+};
+struct mnt_namespace {
+	struct ns_common ns;
+};
+struct net {
+	struct ns_common ns;
+};
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+	struct net *net_ns;
+};
+struct upid {
+	struct pid_namespace *ns;
+};
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+struct kernfs_node {
+	__u64 id;
+};
+struct cgroup {
+	struct kernfs_node *kn;
+};
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+struct cred {
+	kuid_t euid;
+	kgid_t egid;
+	struct user_namespace *user_ns;
+};
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+struct files_struct {
+	struct fdtable *fdt;
+};
+struct thread_info {
+	__u32 status;
+};
+struct task_struct {
+	struct thread_info thread_info;
+	int pid;
+	int tgid;
+	__u64 start_boottime;
+	struct task_struct *group_leader;
+	struct task_struct *real_parent;
+	const struct cred *cred;
+	struct files_struct *files;
+	struct nsproxy *nsproxy;
+	struct pid *thread_pid;
+	struct css_set *cgroups;
+	char comm[16];
+};
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long bx;
+	unsigned long cx;
+	unsigned long di;
+	unsigned long si;
+	unsigned long dx;
+	unsigned long orig_ax;
+};
+#else
+#error "loopwarden: the tracepoint link knows the system call numbers of x86-64 only"
+#endif
+
+struct super_block {
+	__u32 s_dev;
+};
+struct inode {
+	unsigned short i_mode;
+	__u32 i_rdev;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+};
+struct address_space {
+	struct inode *host;
+};
+struct qstr {
+	__u32 len;
+	const unsigned char *name;
+};
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+struct file {
+	unsigned int f_mode;
+	struct inode *f_inode;
+	struct address_space *f_mapping;
+	const struct cred *f_cred;
+	void *private_data;
+	struct path f_path;
+};
+
+struct block_device {
+	struct gendisk *bd_disk;
+};
+/* block/bdev.c (fs/block_dev.c before 5.14): the inode of a block device's page cache sits beside it. */
+struct bdev_inode {
+	struct block_device bdev;
+	struct inode vfs_inode;
+};
+struct queue_limits {
+	unsigned int logical_block_size;
+};
+struct request_queue {
+	struct queue_limits limits;
+};
+/* diskseq: 5.15 and newer. */
+struct gendisk {
+	int major;
+	int first_minor;
+	void *private_data;
+	struct request_queue *queue;
+	__u64 diskseq;
+};
+/* drivers/block/loop.c; in the BTF of the module where loop is one. */
+struct loop_device {
+	int lo_number;
+	long long lo_offset;
+	long long lo_sizelimit;
+	int lo_flags;
+	struct file *lo_backing_file;
+	int lo_state;
+	struct gendisk *lo_disk;
+};
+
+struct sock_common {
+	unsigned short skc_family;
+	struct {
+		long long counter;
+	} skc_cookie;
+	struct {
+		struct net *net;
+	} skc_net;
+};
+struct bpf_prog_aux {
+	__u32 id;
+};
+/* enum bpf_prog_type's slot for a classic filter that was migrated is BPF_PROG_TYPE_UNSPEC. */
+struct bpf_prog {
+	int type;
+	struct bpf_prog_aux *aux;
+};
+struct sk_filter {
+	struct bpf_prog *prog;
+};
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+	struct socket *sk_socket;
+	struct sk_filter *sk_filter;
+};
+struct netlink_sock {
+	struct sock sk;
+	__u32 portid;
+	__u32 ngroups;
+	unsigned long *groups;
+};
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
+/* In sk_buff.cb of a netlink message: 0 means that the kernel itself sent it. */
+struct netlink_skb_parms {
+	__u32 portid;
+};
+struct sk_buff {
+	char cb[48];
+	unsigned char *data;
+	struct sock *sk;
+	unsigned int len;
+};
+
+struct seq_file;
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map, shared by all objects: __weak, so that the static linker joins the copies into one. Hash maps are
+ * preallocated (tracing programs may not allocate before 6.1), the agent sets their sizes before loading.
+ */
+#ifndef LOOPWARDEN_MAPS_BPF_H
+#define LOOPWARDEN_MAPS_BPF_H
+
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "event.h"
+#include "layout_hash.h"
+
+/* Compared with the agent's own before anything is loaded. */
+__weak const volatile __u64 layout_hash = LAYOUT_HASH;
+
+#define MAP(map_type, key_type, value_type, entries)                                               \
+	struct {                                                                                   \
+		__uint(type, map_type);                                                            \
+		__uint(max_entries, entries);                                                      \
+		__type(key, key_type);                                                             \
+		__type(value, value_type);                                                         \
+	}
+#define RING(bytes)                                                                                \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_RINGBUF);                                                \
+		__uint(max_entries, bytes);                                                        \
+	}
+
+__weak MAP(BPF_MAP_TYPE_ARRAY, __u32, struct filter_settings, 1) settings SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_HASH, __u32, struct owner_entry, 16384) owners SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_HASH, __u64, struct userns_entry, 16384) userns SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_HASH, struct userns_key, __u64, 16384) userns_stamps SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_HASH, __u64, struct inflight_entry, 8192) inflight SEC(".maps");
+/* Cookies of the receivers on the allow-list. */
+__weak MAP(BPF_MAP_TYPE_HASH, __u64, __u32, 1024) allowed_receivers SEC(".maps");
+
+__weak RING(8 << 20) events SEC(".maps");
+/* Apart from the events: nothing a container does may delay the filter of a new receiver. */
+__weak RING(64 << 10) receiver_events SEC(".maps");
+
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, 1) record_seq SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, 4) event_counts SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, DROP_REASON_COUNT) drop_counts SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, LOOP_COMMAND_COUNT *IOCTL_RESULT_COUNT)
+	ioctl_counts SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct duration_histogram, LOOP_COMMAND_COUNT)
+	ioctl_durations SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64,
+	   UEVENT_SUBSYSTEM_COUNT *UEVENT_ACTION_COUNT *VERDICT_COUNT) uevent_counts SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, VERDICT_COUNT *RULE_COUNT)
+	delivery_counts SEC(".maps");
+
+static __always_inline struct filter_settings *filter_settings(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&settings, &zero);
+}
+
+static __always_inline void count(void *counters, __u32 index)
+{
+	__u64 *value = bpf_map_lookup_elem(counters, &index);
+
+	/* Atomic though per CPU: a program may be preempted by another one on the same CPU. */
+	if (value)
+		__sync_fetch_and_add(value, 1);
+}
+
+static __always_inline void count_drop(enum drop_reason reason)
+{
+	count(&drop_counts, reason);
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The task in whose context a program runs: the ioctl's caller, the uevent's emitter. */
+#ifndef LOOPWARDEN_TASK_BPF_H
+#define LOOPWARDEN_TASK_BPF_H
+
+#include "maps.bpf.h"
+
+/* Socket filters have no bpf_get_current_pid_tgid on older kernels, so the task is read everywhere. */
+static __always_inline struct task_struct *current_task(void)
+{
+	return (void *)bpf_get_current_task();
+}
+
+/* tgid << 32 | tid: the key of a call that has been entered and has not returned. */
+static __always_inline __u64 task_token(struct task_struct *task)
+{
+	return (__u64)BPF_CORE_READ(task, tgid) << 32 | (__u32)BPF_CORE_READ(task, pid);
+}
+
+static __always_inline struct user_namespace *task_userns(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cred, user_ns);
+}
+
+static __always_inline struct inflight_entry *inflight_lookup(struct task_struct *task)
+{
+	__u64 token = task_token(task);
+
+	return bpf_map_lookup_elem(&inflight, &token);
+}
+
+/* The commands that begin a life. */
+static __always_inline bool takes_life(__u32 command)
+{
+	return command == LOOP_COMMAND_LOOP_CONFIGURE || command == LOOP_COMMAND_LOOP_SET_FD;
+}
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Reads the text of a kernel uevent (lib/kobject_uevent.c): "ACTION@DEVPATH\0", then "KEY=VALUE\0" strings, always
+ * ACTION, DEVPATH, SUBSYSTEM first, then what the writer of a synthetic event added, then the driver's own.
+ */
+#ifndef LOOPWARDEN_UEVENT_TEXT_BPF_H
+#define LOOPWARDEN_UEVENT_TEXT_BPF_H
+
+#include "maps.bpf.h"
+
+#define ACTION_LENGTH_MAX    8
+#define DEVPATH_LENGTH_MAX   192
+#define UEVENT_STRING_LENGTH 64
+#define UEVENT_STRINGS_MAX   16
+#define WHOLE_DISK	     (1ULL << 35)
+#define CHARACTERS_IN_WORD   8
+#define NOT_A_NUMBER	     (~0ULL)
+
+struct uevent_name {
+	__u32 action_length;
+	__u32 path_length; /* without the NUL; 0 when it was too long to read */
+	__u32 action;	   /* enum uevent_action */
+	__u32 devno;	   /* of the loop disk it is about, or 0 */
+	__u32 whole_disk;
+};
+
+struct uevent_fields {
+	__u64 diskseq;
+	__u32 subsystem;
+	__u32 synthetic;
+};
+
+/*
+ * Unrolled over the literal and without a branch in it: there is no memcmp in BPF, and a branch for each character
+ * would double the verifier's work each time.
+ */
+#define STARTS_WITH(text, literal)                                                                 \
+	({                                                                                         \
+		__u32 difference = 0;                                                              \
+		_Pragma("unroll") for (int at = 0; at < (int)sizeof(literal) - 1;                  \
+				       at++) difference |= (__u8)((text)[at] ^ (literal)[at]);     \
+		difference == 0;                                                                   \
+	})
+
+static __always_inline __u32 uevent_action_of(const char *text, __u32 length)
+{
+	if (length == 3 && STARTS_WITH(text, "add"))
+		return UEVENT_ACTION_ADD;
+	if (length == 4 && STARTS_WITH(text, "move"))
+		return UEVENT_ACTION_MOVE;
+	if (length == 4 && STARTS_WITH(text, "bind"))
+		return UEVENT_ACTION_BIND;
+	if (length == 6 && STARTS_WITH(text, "change"))
+		return UEVENT_ACTION_CHANGE;
+	if (length == 6 && STARTS_WITH(text, "remove"))
+		return UEVENT_ACTION_REMOVE;
+	if (length == 6 && STARTS_WITH(text, "online"))
+		return UEVENT_ACTION_ONLINE;
+	if (length == 6 && STARTS_WITH(text, "unbind"))
+		return UEVENT_ACTION_UNBIND;
+	if (length == 7 && STARTS_WITH(text, "offline"))
+		return UEVENT_ACTION_OFFLINE;
+	return UEVENT_ACTION_OTHER;
+}
+
+/*
+ * The decimal number at the beginning of 16 characters: its value, and in the top byte the character that ends it;
+ * NOT_A_NUMBER if there is no digit or no end. A function of its own, so that the verifier walks its paths once.
+ */
+__weak __noinline __u64 parse_decimal(__u64 low, __u64 high)
+{
+	__u64 value = 0, character;
+	int i;
+
+	for (i = 0; i < 2 * CHARACTERS_IN_WORD; i++) {
+		character = low & 0xff;
+		if (character < '0' || character > '9')
+			return i ? character << 56 | value : NOT_A_NUMBER;
+		value = value * 10 + character - '0';
+		low = low >> 8 | high << 56;
+		high >>= 8;
+	}
+	return NOT_A_NUMBER;
+}
+
+static __always_inline __u64 word_at(const char *text)
+{
+	__u64 word = 0;
+	int i;
+
+#pragma unroll
+	for (i = 0; i < CHARACTERS_IN_WORD; i++)
+		word |= (__u64)(__u8)text[i] << (8 * i);
+	return word;
+}
+
+static __always_inline bool parse_number(const char *text, __u64 *number, char *end)
+{
+	__u64 parsed = parse_decimal(word_at(text), word_at(text + CHARACTERS_IN_WORD));
+
+	*number = parsed & ~(0xffULL << 56);
+	*end = parsed >> 56;
+	return parsed != NOT_A_NUMBER;
+}
+
+/*
+ * Which loop disk a DEVPATH is about: the disk, anything beneath it (its partitions), or its bdi. Returns the disk's
+ * devno, 0 for everything else, and WHOLE_DISK if it is about the disk itself.
+ */
+static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
+{
+	__u64 number, whole;
+	char end;
+
+	if (STARTS_WITH(path, "@/devices/virtual/block/loop")) {
+		if (!parse_number(path + sizeof("@/devices/virtual/block/loop") - 1, &number, &end) ||
+		    (end != '\0' && end != '/') || number > LOOP_NUMBER_MAX)
+			return 0;
+		whole = end == '\0' ? WHOLE_DISK : 0;
+		return MAKE_DEVNO(LOOP_MAJOR, number << part_shift) | whole;
+	}
+	/* A bdi bears the disk's first minor. */
+	if (STARTS_WITH(path, "@/devices/virtual/bdi/7:") &&
+	    parse_number(path + sizeof("@/devices/virtual/bdi/7:") - 1, &number, &end) &&
+	    end == '\0' && number <= LOOP_NUMBER_MAX)
+		return MAKE_DEVNO(LOOP_MAJOR, number);
+	return 0;
+}
+
+/*
+ * The first string of the text. Functions of their own return one word, so that the verifier walks them once and carries
+ * none of their paths on: path_length << 48 | action_length << 40 | action << 36 | WHOLE_DISK | devno.
+ * 0: not a kernel uevent (udevd's own messages begin with "libudev").
+ */
+__weak __noinline __u64 parse_uevent_name(__u64 text, __u32 part_shift)
+{
+	char action[ACTION_LENGTH_MAX] = {}, path[DEVPATH_LENGTH_MAX] = {};
+	__u64 action_length = 0, path_length;
+	long length;
+	int i;
+
+	if (bpf_probe_read_kernel(action, sizeof(action), (void *)text))
+		return 0;
+#pragma unroll
+	for (i = ACTION_LENGTH_MAX - 1; i > 0; i--)
+		if (action[i] == '@')
+			action_length = i;
+	if (!action_length)
+		return 0;
+	length = bpf_probe_read_kernel_str(path, sizeof(path), (void *)text + action_length);
+	if (length < 3 || path[1] != '/')
+		return 0;
+	path_length = length < DEVPATH_LENGTH_MAX ? length - 2 : 0;
+	return path_length << 48 | action_length << 40 |
+	       (__u64)uevent_action_of(action, action_length) << 36 |
+	       uevent_device(path, part_shift);
+}
+
+/* False: not a kernel uevent. */
+static __always_inline bool uevent_name(const char *text, __u32 part_shift,
+					struct uevent_name *name)
+{
+	__u64 packed = parse_uevent_name((__u64)text, part_shift & 0xf);
+
+	name->path_length = packed >> 48;
+	name->action_length = packed >> 40 & 0xff;
+	name->action = packed >> 36 & 0xf;
+	name->whole_disk = (packed & WHOLE_DISK) != 0;
+	name->devno = packed;
+	return packed != 0;
+}
+
+/*
+ * Reads on after the DEVPATH, string by string, and stops at one that is too long to hold. Packed for the same reason
+ * as the name: diskseq << 16 | subsystem << 8 | synthetic.
+ */
+__weak __noinline __u64 parse_uevent_fields(__u64 text, __u32 offset)
+{
+	__u64 diskseq = 0, number;
+	__u32 subsystem = UEVENT_SUBSYSTEM_OTHER, synthetic = 0;
+	int string;
+	char end;
+
+	for (string = 0; string < UEVENT_STRINGS_MAX; string++) {
+		char field[UEVENT_STRING_LENGTH] = {};
+		long length = bpf_probe_read_kernel_str(field, sizeof(field), (void *)text + offset);
+
+		if (length <= 1 || length >= UEVENT_STRING_LENGTH)
+			break;
+		offset += length;
+		if (STARTS_WITH(field, "SUBSYSTEM=block"))
+			subsystem = UEVENT_SUBSYSTEM_BLOCK;
+		else if (STARTS_WITH(field, "SUBSYSTEM=bdi"))
+			subsystem = UEVENT_SUBSYSTEM_BDI;
+		else if (STARTS_WITH(field, "SYNTH_UUID="))
+			synthetic = 1;
+		else if (STARTS_WITH(field, "DISKSEQ=") &&
+			 parse_number(field + sizeof("DISKSEQ=") - 1, &number, &end))
+			diskseq = number;
+		else if (STARTS_WITH(field, "SEQNUM="))
+			break;
+	}
+	return diskseq << 16 | subsystem << 8 | synthetic;
+}
+
+static __always_inline struct uevent_fields uevent_fields(const char *text,
+							  const struct uevent_name *name)
+{
+	/* "ACTION@PATH\0ACTION=ACTION\0DEVPATH=PATH\0" */
+	__u32 offset = 2 * (name->action_length + name->path_length) + sizeof("@") +
+		       sizeof("ACTION=") + sizeof("DEVPATH=");
+	__u64 packed = name->path_length ? parse_uevent_fields((__u64)text, offset) : 0;
+	struct uevent_fields fields = {
+		.diskseq = packed >> 16,
+		.subsystem = packed >> 8 & 0xff,
+		.synthetic = packed & 1,
+	};
+
+	return fields;
+}
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The verdict on one delivery of one uevent to one receiver: hide it if and only if the device has an owner that is
+ * not the initial user namespace, and the receiver's user namespace is not that owner nor one of its ancestors below
+ * the initial one, and the receiver is not on the allow-list. Decided by the device's owner, never by the emitter.
+ */
+#ifndef LOOPWARDEN_VERDICT_BPF_H
+#define LOOPWARDEN_VERDICT_BPF_H
+
+#include "owner.bpf.h"
+#include "task.bpf.h"
+#include "uevent_text.bpf.h"
+
+/* udevd is told of a close by inotify and answers with `change` a moment later, when the life may have ended. */
+#define ECHO_WINDOW_NS 5000000000ULL
+
+struct uevent {
+	const char *text;
+	struct uevent_name name;
+	struct uevent_fields fields;
+	struct ownership ownership;
+};
+
+static __always_inline bool is_owned(struct ownership ownership)
+{
+	return ownership.owner != USERNS_NONE && ownership.owner != USERNS_INITIAL;
+}
+
+/* User space can send uevents too; only the kernel's own (portid 0) teach us who made a device. */
+static __always_inline bool is_from_kernel(struct sk_buff *skb)
+{
+	struct netlink_skb_parms *parms =
+		(void *)skb + bpf_core_field_offset(skb->cb);
+
+	return BPF_CORE_READ(parms, portid) == 0;
+}
+
+/* Is the emitter the host's udevd, or the child it forks to write to sysfs? */
+static __always_inline bool is_udevd(struct task_struct *task, __u32 udev_tgid)
+{
+	return udev_tgid && ((__u32)BPF_CORE_READ(task, tgid) == udev_tgid ||
+			     (__u32)BPF_CORE_READ(task, real_parent, tgid) == udev_tgid);
+}
+
+/*
+ * A kernel `add` of a disk or of its bdi is sent by the task that makes the device: LOOP_CTL_ADD, LOOP_CTL_GET_FREE, or
+ * the open of a node that had no device.
+ */
+static __always_inline void learn_creator(struct uevent *event, struct task_struct *task,
+					  struct inflight_entry *call)
+{
+	owner_created(event->name.devno, userns_remember(task_userns(task)));
+	if (!call)
+		return;
+	call->created = event->name.devno;
+	if (event->fields.diskseq)
+		call->created_diskseq = event->fields.diskseq;
+}
+
+/* Whose device the uevent is about, at this moment, in the emitter's context. */
+static __always_inline void resolve_uevent(struct uevent *event, struct sk_buff *skb,
+					   const struct filter_settings *config)
+{
+	struct task_struct *task = current_task();
+	struct inflight_entry *call = inflight_lookup(task);
+	struct owner_entry *entry;
+
+	if (event->name.action == UEVENT_ACTION_ADD && !event->fields.synthetic &&
+	    (event->name.whole_disk || event->fields.subsystem == UEVENT_SUBSYSTEM_BDI) &&
+	    is_from_kernel(skb))
+		learn_creator(event, task, call);
+
+	/* The emitter is attaching a file to this very device: the life is the emitter's. */
+	if (call && call->devno == event->name.devno && takes_life(call->command) &&
+	    call->state == LOOP_STATE_UNBOUND) {
+		event->ownership.owner = call->userns;
+		event->ownership.rule =
+			call->userns == USERNS_INITIAL ? RULE_INITIAL_OWNER : RULE_PENDING;
+		return;
+	}
+	entry = owner_lookup(event->name.devno);
+	event->ownership = owner_resolve(entry);
+	if (!entry || is_owned(event->ownership))
+		return;
+	/* The host's again, but udevd only echoes what the last holder did with it. */
+	if (entry->last_holder != USERNS_NONE && entry->last_holder != USERNS_INITIAL &&
+	    event->fields.synthetic && is_udevd(task, config->udev_tgid) &&
+	    bpf_ktime_get_boot_ns() - entry->released_boot_ns < ECHO_WINDOW_NS) {
+		event->ownership.owner = entry->last_holder;
+		event->ownership.rule = RULE_ECHO;
+	}
+}
+
+/* False: not about a loop device, or not a uevent of the kernel's form. */
+static __always_inline bool examine_uevent(struct uevent *event, struct sk_buff *skb,
+					   const struct filter_settings *config)
+{
+	event->text = (const char *)BPF_CORE_READ(skb, data);
+	event->ownership.owner = USERNS_NONE;
+	event->ownership.rule = RULE_NOT_LOOP;
+	if (!uevent_name(event->text, config->part_shift, &event->name) || !event->name.devno)
+		return false;
+	event->fields = uevent_fields(event->text, &event->name);
+	resolve_uevent(event, skb, config);
+	return true;
+}
+
+/* Is `ancestor` an ancestor of `id`, below the initial namespace? */
+__weak __noinline int is_ancestor(__u64 ancestor, __u64 id)
+{
+	int depth;
+
+	for (depth = 0; depth < USERNS_DEPTH_MAX; depth++) {
+		struct userns_entry *entry = bpf_map_lookup_elem(&userns, &id);
+
+		if (!entry || entry->parent == USERNS_INITIAL)
+			return false;
+		id = entry->parent;
+		if (id == ancestor)
+			return true;
+	}
+	return false;
+}
+
+/* The rule for this receiver: one of those that hide, or one of those that deliver. */
+static __always_inline enum rule receiver_rule(struct ownership ownership, struct sock *sock,
+					       const struct filter_settings *config)
+{
+	struct user_namespace *ns;
+	__u64 receiver, cookie;
+
+	if (!is_owned(ownership))
+		return ownership.rule;
+	ns = BPF_CORE_READ(sock, sk_socket, file, f_cred, user_ns);
+	if (ns && BPF_CORE_READ(ns, level) > 0) {
+		receiver = userns_id(ns);
+		if (receiver == ownership.owner)
+			return RULE_RECEIVER_OWNS;
+		if (is_ancestor(receiver, ownership.owner))
+			return RULE_RECEIVER_IS_ANCESTOR;
+	}
+	cookie = BPF_CORE_READ(sock, __sk_common.skc_cookie.counter);
+	if (cookie && bpf_map_lookup_elem(&allowed_receivers, &cookie))
+		return RULE_ALLOW_LIST;
+	return config->mode == FILTER_MODE_HIDE ? ownership.rule : RULE_OBSERVE;
+}
+
+static __always_inline enum verdict verdict_of(enum rule rule)
+{
+	return rule >= RULE_CREATOR ? VERDICT_HIDE : VERDICT_DELIVER;
+}
+
+#endif

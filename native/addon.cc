@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <napi.h>
+#include <sys/mount.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <ctime>
+#include <string>
+
+#include "arguments.h"
+#include "btf.h"
+#include "errors.h"
+#include "link.h"
+#include "linker.h"
+#include "map.h"
+#include "namespace.h"
+#include "object.h"
+#include "program.h"
+#include "receiver_socket.h"
+#include "receiver_watch.h"
+#include "ring_reader.h"
+#include "uevent_listener.h"
+#include "unique_fd.h"
+#include "wrapped.h"
+
+namespace loopwarden
+{
+namespace
+{
+
+Napi::Value LibbpfVersion(const Napi::CallbackInfo &info)
+{
+	return Napi::String::New(info.Env(), std::to_string(libbpf_major_version()) + "." +
+						 std::to_string(libbpf_minor_version()));
+}
+
+// A hash of one entry: needs CAP_BPF, and passes seccomp and lockdown or doesn't, as the real ones
+// will.
+Napi::Value ProbeBpf(const Napi::CallbackInfo &info)
+{
+	LogCapture capture;
+	UniqueFd map(bpf_map_create(BPF_MAP_TYPE_HASH, "loopwarden", sizeof(uint32_t),
+				    sizeof(uint32_t), 1, nullptr));
+	return Napi::Number::New(info.Env(), map ? 0 : errno);
+}
+
+uint64_t Now(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+Napi::Value Clocks(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	Napi::Object clocks = Napi::Object::New(env);
+	clocks.Set("bootNs", Napi::BigInt::New(env, Now(CLOCK_BOOTTIME)));
+	clocks.Set("wallNs", Napi::BigInt::New(env, Now(CLOCK_REALTIME)));
+	return clocks;
+}
+
+Napi::Value ProgramName(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	auto id = static_cast<uint32_t>(NumberArgument(info, 0, "id", 0, UINT32_MAX));
+	LogCapture capture;
+	UniqueFd program(bpf_prog_get_fd_by_id(id));
+	if (!program && errno == ENOENT)
+		return env.Null();
+	struct bpf_prog_info about = {};
+	uint32_t size = sizeof(about);
+	if (!program || bpf_obj_get_info_by_fd(program.Get(), &about, &size))
+		ThrowErrno(env, "programName", errno, std::to_string(id));
+	return Napi::String::New(env, about.name);
+}
+
+Napi::Value MountBpffs(const Napi::CallbackInfo &info)
+{
+	std::string directory = PathArgument(info, 0, "directory");
+	if (mount("bpf", directory.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		ThrowErrno(info.Env(), "mountBpffs", errno, directory);
+	return info.Env().Undefined();
+}
+
+template <Napi::Value (*function)(const Napi::CallbackInfo &)>
+napi_value Invoke(napi_env env, napi_callback_info raw) noexcept
+{
+	return Guarded(env, [&]() -> napi_value {
+		Napi::CallbackInfo info(env, raw);
+		return function(info);
+	});
+}
+
+template <Napi::Value (*function)(const Napi::CallbackInfo &)>
+napi_property_descriptor Export(const char *name)
+{
+	napi_property_descriptor property = {};
+	property.utf8name = name;
+	property.method = Invoke<function>;
+	property.attributes = napi_enumerable;
+	return property;
+}
+
+Napi::Object Initialize(Napi::Env env, Napi::Object exports)
+{
+	LogCapture::Install();
+	env.SetInstanceData(new AddonData);
+	Object::Register(env);
+	Program::Register(env);
+	Link::Register(env);
+	Map::Register(env);
+	Linker::Register(env);
+	Btf::Register(env);
+	RingReader::Register(env);
+	ReceiverSocket::Register(env);
+	UeventListener::Register(env);
+	ReceiverWatch::Register(env);
+	const napi_property_descriptor functions[] = {
+	    Export<LibbpfVersion>("libbpfVersion"),
+	    Export<Object::Open>("openObject"),
+	    Export<Map::OpenPinned>("openPinnedMap"),
+	    Export<Program::OpenPinned>("openPinnedProgram"),
+	    Export<Link::OpenPinned>("openPinnedLink"),
+	    Export<RingReader::Open>("openRingReader"),
+	    Export<Linker::Open>("openLinker"),
+	    Export<Btf::Open>("openBtf"),
+	    Export<ReceiverSocket::Open>("openReceiver"),
+	    Export<UeventListener::Open>("openUeventListener"),
+	    Export<ReceiverWatch::Open>("watchReceivers"),
+	    Export<NamespaceIdentity>("namespaceIdentity"),
+	    Export<Clocks>("clocks"),
+	    Export<ProgramName>("programName"),
+	    Export<ProbeBpf>("probeBpf"),
+	    Export<MountBpffs>("mountBpffs"),
+	};
+	napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
+	return exports;
+}
+
+} // namespace
+} // namespace loopwarden
+
+static Napi::Object InitializeAddon(Napi::Env env, Napi::Object exports)
+{
+	return loopwarden::Initialize(env, exports);
+}
+
+NODE_API_MODULE(loopwarden, InitializeAddon)

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "uevent_listener.h"
+
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "errors.h"
+#include "program.h"
+#include "uevent_socket.h"
+
+namespace loopwarden
+{
+
+constexpr char UeventListener::kName[];
+const napi_type_tag UeventListener::kTag = {0x6c6f6f7077617264, 0x656e000000000009};
+
+namespace
+{
+
+constexpr uint32_t kKernelGroup = 1;
+
+} // namespace
+
+void UeventListener::Register(Napi::Env env)
+{
+	Define(env, {
+			Get<&UeventListener::Inode>("inode"),
+			Get<&UeventListener::Cookie>("cookie"),
+			Call<&UeventListener::Attach>("attach"),
+		    });
+}
+
+Napi::Value UeventListener::Open(const Napi::CallbackInfo &info)
+{
+	auto state = std::make_unique<ListenerState>();
+	state->socket.Reset(
+	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
+	if (!state->socket)
+		ThrowErrno(info.Env(), "openUeventListener", errno);
+	return Make(info.Env(), std::move(state));
+}
+
+Napi::Value UeventListener::Inode(const Napi::CallbackInfo &info)
+{
+	uint64_t inode = 0;
+	int error = SocketInode(state_->socket.Get(), inode);
+	if (error)
+		ThrowErrno(info.Env(), "inode", error);
+	return Napi::BigInt::New(info.Env(), inode);
+}
+
+Napi::Value UeventListener::Cookie(const Napi::CallbackInfo &info)
+{
+	uint64_t cookie = 0;
+	int error = SocketCookie(state_->socket.Get(), cookie);
+	if (error)
+		ThrowErrno(info.Env(), "cookie", error);
+	return Napi::BigInt::New(info.Env(), cookie);
+}
+
+Napi::Value UeventListener::Attach(const Napi::CallbackInfo &info)
+{
+	ProgramState &program = Program::Argument(info, 0, "program");
+	int error = AttachFilter(state_->socket.Get(), program.fd.Get());
+	if (error)
+		ThrowErrno(info.Env(), "attach", error, program.name);
+	if (state_->bound)
+		return info.Env().Undefined();
+	// Only now, so that no uevent is ever queued unfiltered.
+	struct sockaddr_nl address = {};
+	address.nl_family = AF_NETLINK;
+	address.nl_groups = kKernelGroup;
+	if (bind(state_->socket.Get(), reinterpret_cast<struct sockaddr *>(&address),
+		 sizeof(address)))
+		ThrowErrno(info.Env(), "attach", errno, "bind");
+	state_->bound = true;
+	return info.Env().Undefined();
+}
+
+} // namespace loopwarden

@@ -1,0 +1,271 @@
+/**
+ * The agent: puts the stations together, in the order in which an event travels them, and takes them apart again.
+ *
+ * A start that fails leaves nothing attached, pinned or listening. A stop leaves the filter on the receivers and the
+ * owner maps pinned: enforcement outlives the agent.
+ */
+import type { Logger } from 'pino';
+import { type Cleanup, createCleanup } from './cleanup.js';
+import type { LoadedConfig } from './config/load.js';
+import type { Config } from './config/schema.js';
+import { createInventory } from './devices/inventory.js';
+import { creatorOf, reconcileOwners } from './devices/owners.js';
+import { createRegistry } from './devices/registry.js';
+import { listLoops, triggerUevent } from './devices/sysfs.js';
+import type { DecodedBatch, LoopEvent } from './events/decode.js';
+import { openEventRing } from './events/ring.js';
+import { DROP_REASON_NAMES } from './kernel/abi.js';
+import { createHooks } from './kernel/attach.js';
+import { readCounters } from './kernel/counters.js';
+import { openFilter } from './kernel/filter.js';
+import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
+import { loadNative } from './kernel/native.js';
+import { checkPermission } from './kernel/permission.js';
+import { openPins } from './kernel/pins.js';
+import { loadPrograms } from './kernel/programs.js';
+import { openReceivers, RECEIVER_CLASSES } from './kernel/receivers.js';
+import { loopPartShift } from './kernel/settings.js';
+import { handOverOf } from './policy/hand-over.js';
+import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
+import { openAuditLog } from './sinks/audit-log.js';
+import { createAuditTrail } from './sinks/audit-trail.js';
+import { createEventFeed } from './sinks/event-feed.js';
+import { createKernelMetrics } from './sinks/kernel-metrics.js';
+import { createMetrics } from './sinks/metrics.js';
+import { readRevision, VERSION } from './version.js';
+import { type AgentStatus, createAgentApi } from './web/agent-api.js';
+import { startControlServer } from './web/control-server.js';
+import { startPublicServer } from './web/public-server.js';
+
+export interface Agent {
+  status(): AgentStatus;
+  /** Writes out what is under way. */
+  stop(): Promise<void>;
+}
+
+const ITERATOR = 'list_receivers';
+
+/** @throws every error of the table that can happen at a start */
+export async function startAgent(loaded: LoadedConfig, log: Logger): Promise<Agent> {
+  const cleanup = createCleanup();
+  try {
+    return await assemble(loaded, log, cleanup);
+  } catch (error) {
+    await cleanup.run().catch((failure: unknown) => log.error({ err: failure }, 'cleaning up after a failed start'));
+    throw error;
+  }
+}
+
+async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Promise<Agent> {
+  const { config } = loaded;
+  let started = false;
+  const startedAt = new Date().toISOString();
+  const build = { version: VERSION, revision: readRevision() };
+  const native = loadNative();
+  checkPermission(native);
+
+  // The sinks, last station first: each later one is there when the one before it opens.
+  const auditLog = await openAuditLog({
+    path: config.audit.path,
+    onState: ({ failing, reason }) =>
+      failing ? log.error({ reason }, 'the audit log cannot be written') : log.info('the audit log is written again'),
+  });
+  cleanup.add(() => auditLog.close());
+  const auditLines = () => ({ written: auditLog.stats().linesWritten, lost: auditLog.stats().linesLost });
+  const feed = createEventFeed(config.limits.recent_events);
+  const trail = createAuditTrail({
+    log: auditLog,
+    feed,
+    kinds: config.audit.kinds,
+    maxLineBytes: config.audit.max_line_bytes,
+    readClocks: () => native.clocks(),
+  });
+
+  // Loaded, but nothing attached yet: another agent may be at work.
+  const pins = openPins(native, config.pins.path);
+  const programs = loadPrograms(native, {
+    programs: [...hookPrograms(), ITERATOR],
+    reuse: pins.found,
+    sizes: mapSizes(config),
+  });
+  cleanup.add(() => programs.close());
+  const partShift = loopPartShift();
+  const owners = programs.map('owners');
+  const registry = createRegistry(partShift);
+  const inventory = createInventory({ owners, userns: programs.map('userns') }, registry);
+  const listener = native.openUeventListener();
+  cleanup.add(() => listener.close());
+  const hooks = createHooks(programs, listener);
+  cleanup.add(() => hooks.close());
+  const receivers = openReceivers(native, {
+    iterator: programs.program(ITERATOR),
+    delivery: programs.program('uevent_delivery_socket'),
+    allowedCookies: programs.map('allowed_receivers'),
+    allow: config.receivers.allow,
+    ownInode: listener.inode,
+    filtering: () => filter.mode() !== 'off',
+  });
+  cleanup.add(() => receivers.close());
+  const filter = openFilter(native, {
+    settings: programs.map('settings'),
+    announcements: programs.map('receiver_events'),
+    delivery: programs.program('uevent_delivery_socket'),
+    receivers,
+    hooks,
+    onOutcome: (outcome) => log.debug(outcome, 'a receiver has appeared'),
+  });
+  cleanup.add(() => filter.close());
+  const ring = openEventRing(native, programs.map('events'), onBatch);
+  cleanup.add(() => ring.close());
+
+  const drops = (): Record<string, number> => {
+    const counts = readCounters(programs.map('drop_counts'));
+    return Object.fromEntries([...DROP_REASON_NAMES].map(([at, name]) => [name.toLowerCase(), counts[at] ?? 0]));
+  };
+  const control = await startControlServer({
+    path: config.api.socket,
+    api: createAgentApi({
+      loaded,
+      inventory,
+      receivers,
+      feed,
+      status,
+      filterMode: filter.mode,
+      setFilterMode(mode) {
+        filter.setMode(mode);
+        log.warn({ mode }, 'filter mode set');
+        recordAgent(`filter_${mode}`);
+      },
+    }),
+    onError: (error) => log.error({ err: error }, 'control request'),
+  });
+  cleanup.add(() => control.close());
+  const metrics = createMetrics(
+    createKernelMetrics({
+      programs,
+      programNames: hookPrograms(),
+      inventory,
+      outcomes: () => hooks.outcomes,
+      receivers: receivers.list,
+      ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
+      auditLines,
+      filterMode: filter.mode,
+      build,
+    }),
+    { deviceInfo: config.metrics.device_info, deviceInfoLimit: config.metrics.device_info_limit },
+  );
+  const pages = await startPublicServer({
+    address: config.http.address,
+    port: config.http.port,
+    metrics,
+    health: { unhealthyReasons: () => [], unreadyReasons },
+    onError: (error) => log.error({ err: error }, 'web request'),
+  });
+  cleanup.add(() => pages.close());
+
+  // From here on this is the only agent: what an earlier one left is ours.
+  if (pins.found.size > 0) log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
+  cleanup.add(() => (started ? undefined : pins.undo()));
+  pins.keep(programs);
+  registry.seed(listLoops());
+  // An error after this leaves no filter behind, unless an earlier agent's was there already.
+  cleanup.add(() => void (started || pins.found.size > 0 || receivers.detachAll()));
+  hooks.attach();
+  filter.setMode(config.filter.mode);
+  let dropsSeen = 0;
+  const housekeeping = setInterval(keepHouse, config.receivers.scan_interval_ms);
+  cleanup.add(() => clearInterval(housekeeping));
+  started = true;
+  recordAgent('start');
+
+  return {
+    status,
+    async stop() {
+      ring.drain();
+      recordAgent('stop');
+      await cleanup.run();
+    },
+  };
+
+  function onBatch({ events, malformed }: DecodedBatch): void {
+    if (malformed > 0) log.error({ malformed }, 'records that no layout explains');
+    for (const event of events) onEvent(event);
+  }
+
+  function onEvent(event: LoopEvent): void {
+    const change = registry.apply(event);
+    const { device, ended } = change;
+    const { devno } = event.record;
+    const named = device && { name: device.name, devno };
+    trail.record(entryOfEvent(event, named, device?.life));
+    if (device === undefined) return;
+    const creator = creatorOf(owners, devno);
+    if (ended && named && event.kind === 'uevent') trail.record(entryOfLifeEnd(event.record, named, ended, creator));
+    const handOver = handOverOf(event, change, creator);
+    if (handOver) {
+      log.info({ device: device.name, action: handOver.action }, 'handed over to the host');
+      handToHost(device.name, handOver.action);
+    }
+  }
+
+  function handToHost(name: string, action: 'add' | 'change'): void {
+    try {
+      triggerUevent(name, action);
+    } catch (error) {
+      // Removed meanwhile: then the host has nothing to be told.
+      log.warn({ err: error, device: name }, 'hand-over');
+    }
+  }
+
+  function keepHouse(): void {
+    filter.refresh();
+    const all = Object.values(drops()).reduce((sum, count) => sum + count, 0);
+    if (all > dropsSeen) log.error({ lost: all - dropsSeen, ...drops() }, 'records were lost');
+    dropsSeen = all;
+  }
+
+  function recordAgent(command: string): void {
+    trail.record({ bootNs: trail.bootNow(), kind: 'agent', command, result: 'ok' });
+  }
+
+  function unreadyReasons(): string[] {
+    const missing = HOOK_NAMES.filter(
+      (name) => !hooks.outcomes.get(name)?.some((outcome) => outcome.state === 'attached'),
+    );
+    const bare = receivers.list().filter((receiver) => receiver.class === 'unfiltered');
+    return [
+      ...(started ? [] : ['starting']),
+      ...missing.filter((name) => name !== 'uevent_delivery' || filter.mode() !== 'off').map((name) => `hook ${name} is not attached`),
+      ...(filter.mode() === config.filter.mode ? [] : [`filter is ${filter.mode()}, the config says ${config.filter.mode}`]),
+      ...(filter.mode() === 'off' ? [] : bare.map(({ pid, why }) => `receiver of process ${pid} is unfiltered: ${why}`)),
+    ];
+  }
+
+  function status(): AgentStatus {
+    return {
+      ...build,
+      pid: process.pid,
+      startedAt,
+      filterMode: filter.mode(),
+      auditLog: config.audit.path,
+      metricsUrl: pages.url,
+      hooks: HOOK_NAMES.map((hook) => ({ hook, outcomes: hooks.outcomes.get(hook) ?? [] })),
+      receivers: RECEIVER_CLASSES.map((each) => ({
+        class: each,
+        count: receivers.list().filter((receiver) => receiver.class === each).length,
+      })),
+      drops: drops(),
+      auditLines: auditLines(),
+    };
+  }
+}
+
+function mapSizes({ ring, limits }: Config): Record<string, number> {
+  return {
+    events: ring.size_bytes,
+    owners: limits.devices,
+    userns: limits.user_namespaces,
+    userns_stamps: limits.user_namespaces,
+    inflight: limits.inflight,
+  };
+}

@@ -1,0 +1,55 @@
+/** `loopwarden run`: the agent in the foreground, until SIGTERM or SIGINT. */
+import type { Agent } from '../agent.js';
+import type { LoadedConfig } from '../config/load.js';
+import { EXIT, type ExitCode } from '../errors.js';
+import type { Command } from './command.js';
+import { table } from './table.js';
+
+/** Loaded only here: the other commands start faster without pino and prom-client. */
+async function start(loaded: LoadedConfig): Promise<Agent> {
+  const [{ startAgent }, { createAgentLog }] = await Promise.all([
+    import('../agent.js'),
+    import('../sinks/agent-log.js'),
+  ]);
+  return startAgent(loaded, createAgentLog({ level: loaded.config.log.level }));
+}
+
+export const run: Command = {
+  name: 'run',
+  summary: 'run the agent in the foreground',
+  async action({ loaded, json, print }): Promise<ExitCode> {
+    const stopped = new Promise<string>((resolve) => {
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+    });
+    const agent = await start(loaded);
+    // With the audit log on stdout the greeting would be a line that is no record.
+    if (loaded.config.audit.path !== '-') print(json ? agent.status() : greeting(agent));
+    await stopped;
+    await agent.stop();
+    return EXIT.ok;
+  },
+};
+
+function greeting(agent: Agent): string {
+  const { version, filterMode, auditLog, metricsUrl, hooks, receivers } = agent.status();
+  const filtered = receivers.find((each) => each.class === 'filtered')?.count ?? 0;
+  const rows = hooks.map(({ hook, outcomes }) => [
+    `  ${hook}`,
+    outcomes.map(({ state, link }) => `${state} by ${link}`).join(', '),
+  ]);
+  return [
+    `loopwarden ${version} is running`,
+    `  audit log  ${auditLog}`,
+    `  metrics    ${metricsUrl}/metrics`,
+    `  health     ${metricsUrl}/healthz  ${metricsUrl}/readyz`,
+    `  hiding     ${HIDING[filterMode]}; ${filtered} uevent ${filtered === 1 ? 'socket' : 'sockets'} filtered`,
+    'hooks',
+    table(rows),
+  ].join('\n');
+}
+
+const HIDING = {
+  hide: 'on',
+  observe: 'off (filter.mode is observe: counted, not hidden)',
+  off: 'off (filter.mode is off)',
+};

@@ -1,0 +1,27 @@
+/** `loopwarden uninstall`: takes every filter off and every pin away. Only when no agent runs. */
+import { createError, EXIT, type ExitCode, LoopwardenError } from '../errors.js';
+import type { ControlClient } from '../web/control-client.js';
+import type { Command } from './command.js';
+
+export const uninstall: Command = {
+  name: 'uninstall',
+  summary: 'after the agent’s stop: take the filter off every socket and remove all pins',
+  async action({ loaded, agent, json, print }): Promise<ExitCode> {
+    const { config } = loaded;
+    if (await isRunning(agent)) throw createError('ERR_ALREADY_RUNNING', { path: config.api.socket });
+    const { removeTraces } = await import('../kernel/traces.js');
+    const removed = removeTraces(config.pins.path);
+    print(json ? removed : `filters taken off: ${removed.filters}; pins: ${removed.pins ? 'removed' : 'there were none'}`);
+    return EXIT.ok;
+  },
+};
+
+async function isRunning(agent: ControlClient): Promise<boolean> {
+  try {
+    await agent.request('GET', '/api/v1/status');
+    return true;
+  } catch (error) {
+    if (error instanceof LoopwardenError && error.code === 'ERR_AGENT_NOT_RUNNING') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,38 @@
+/** Which user namespaces still have a process in them. */
+import { readdirSync, readlinkSync } from 'node:fs';
+import type { UsernsEntry } from '../kernel/abi.js';
+
+/**
+ * Inums of the user namespaces of all processes. One that lives on only through a bind mount or an open descriptor
+ * is not among them.
+ */
+export function populatedUserNamespaces(): Set<number> {
+  const inums = new Set<number>();
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const inum = inumOf(`/proc/${pid}/ns/user`);
+    if (inum !== undefined) inums.add(inum);
+  }
+  return inums;
+}
+
+/** Populated, or an ancestor of one that is: the kernel keeps ancestors. */
+export function livingUserNamespaces(
+  known: ReadonlyMap<bigint, UsernsEntry>,
+  populated: ReadonlySet<number>,
+): Set<bigint> {
+  const living = new Set<bigint>();
+  for (const [id, entry] of known) {
+    if (!populated.has(entry.inum)) continue;
+    for (let at = id; at !== 0n && !living.has(at); at = known.get(at)?.parent ?? 0n) living.add(at);
+  }
+  return living;
+}
+
+function inumOf(path: string): number | undefined {
+  try {
+    return Number(/\[(\d+)\]/.exec(readlinkSync(path))?.[1]);
+  } catch {
+    return undefined;
+  }
+}

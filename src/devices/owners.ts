@@ -1,0 +1,99 @@
+/** The owner map and the user namespaces it speaks of. While programs are attached only BPF writes it. */
+import {
+  OWNER_ENTRY_SIZE,
+  type OwnerEntry,
+  readOwnerEntry,
+  readUsernsEntry,
+  USERNS_ENTRY_SIZE,
+  type UsernsEntry,
+  writeOwnerEntry,
+} from '../kernel/abi.js';
+import type { BpfMap } from '../kernel/native.js';
+import { loopName } from './devno.js';
+import { readLoop, type SysfsLoop } from './sysfs.js';
+
+/** USERNS_INITIAL and USERNS_NONE of bpf/event.h. */
+export const USERNS_INITIAL = 3n;
+export const USERNS_NONE = 0n;
+
+export type OwnerClass = 'initial' | 'userns' | 'unknown';
+export const OWNER_CLASSES: readonly OwnerClass[] = ['initial', 'userns', 'unknown'];
+
+/** Holder, else creator; nobody: 0n. */
+export function ownerOf(entry: OwnerEntry | undefined): bigint {
+  if (entry === undefined) return USERNS_NONE;
+  return entry.holder !== USERNS_NONE ? entry.holder : entry.creator;
+}
+
+export function ownerClass(owner: bigint): OwnerClass {
+  if (owner === USERNS_NONE) return 'unknown';
+  return owner === USERNS_INITIAL ? 'initial' : 'userns';
+}
+
+/** All entries, by devno. */
+export function readOwners(map: BpfMap): Map<number, OwnerEntry> {
+  const { count, keys, values } = map.entries();
+  const view = viewOf(values);
+  return new Map(
+    Array.from({ length: count }, (_, index) => [
+      keys.readUInt32LE(index * 4),
+      readOwnerEntry(view, index * OWNER_ENTRY_SIZE),
+    ]),
+  );
+}
+
+/** All known user namespaces, by id. */
+export function readUserNamespaces(map: BpfMap): Map<bigint, UsernsEntry> {
+  const { count, keys, values } = map.entries();
+  const view = viewOf(values);
+  return new Map(
+    Array.from({ length: count }, (_, index) => [
+      keys.readBigUInt64LE(index * 8),
+      readUsernsEntry(view, index * USERNS_ENTRY_SIZE),
+    ]),
+  );
+}
+
+/**
+ * Makes the map of an earlier agent true: devices that have gone lose their entry, lives that ended or changed unseen
+ * lose their holder. Only before any program is attached, since it replaces entries.
+ */
+export function reconcileOwners(map: BpfMap, partShift: number): { kept: number; removed: number; released: number } {
+  const outcome = { kept: 0, removed: 0, released: 0 };
+  for (const [devno, entry] of readOwners(map)) {
+    const key = devnoKey(devno);
+    const loop = readLoop(loopName(devno, partShift));
+    if (loop === undefined) {
+      map.delete(key);
+      outcome.removed++;
+    } else if (isOver(entry, loop)) {
+      map.put(key, writeOwnerEntry({ ...entry, holder: USERNS_NONE, pending: USERNS_NONE }));
+      outcome.released++;
+    } else {
+      map.put(key, writeOwnerEntry({ ...entry, pending: USERNS_NONE }));
+      outcome.kept++;
+    }
+  }
+  return outcome;
+}
+
+function isOver(entry: OwnerEntry, { backing, diskseq }: SysfsLoop): boolean {
+  return entry.holder !== USERNS_NONE && (backing === null || entry.holderDiskseq !== diskseq);
+}
+
+/** The creator of one device, as the map has it now. */
+export function creatorOf(map: BpfMap, devno: number): bigint {
+  const value = map.get(devnoKey(devno));
+  return value === null ? USERNS_NONE : readOwnerEntry(viewOf(value), 0).creator;
+}
+
+export function devnoKey(devno: number): Buffer {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(devno);
+  return key;
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+

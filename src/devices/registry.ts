@@ -1,0 +1,177 @@
+/**
+ * The devices and their lives, as the events tell. A life is (devno, diskseq): from the attaching of a backing file
+ * to its detaching. Seeded from sysfs, so that a device that was there before the agent is known too.
+ */
+import type { LoopEvent } from '../events/decode.js';
+import {
+  type Caller,
+  type IoctlEvent,
+  LOOP_COMMAND,
+  type LoopConfigState,
+  LOOP_STATE,
+  UEVENT_ACTION,
+  UEVENT_SUBSYSTEM,
+  type UeventEvent,
+  VERDICT,
+} from '../kernel/abi.js';
+import { loopName } from './devno.js';
+import { USERNS_INITIAL, USERNS_NONE } from './owners.js';
+import type { SysfsLoop } from './sysfs.js';
+
+export interface Life {
+  diskseq: bigint;
+  /** The user namespace that attached the file; USERNS_NONE if that was not seen. */
+  holder: bigint;
+  /** Who attached it; undefined for a life that is older than the agent. */
+  caller: Caller | undefined;
+  backing: { dev: number; inode: bigint; path: string };
+  config: { offset: bigint; sizelimit: bigint; flags: number; blockSize: number };
+  /** CLOCK_BOOTTIME; 0n if that was not seen. */
+  beganBootNs: bigint;
+}
+
+export interface Device {
+  devno: number;
+  name: string;
+  life: Life | undefined;
+  /** Has the host been told of the device, and is what it was last told still so? Hand-over depends on it. */
+  host: { sawDevice: boolean; sawLife: boolean };
+}
+
+/** What an event changed, beyond what it says itself. */
+export interface Change {
+  device: Device | undefined;
+  /** The life that ended with this event. */
+  ended: Life | undefined;
+}
+
+export interface Registry {
+  seed(loops: readonly SysfsLoop[]): void;
+  apply(event: LoopEvent): Change;
+  get(devno: number): Device | undefined;
+  size(): number;
+}
+
+const BEGINS_LIFE: ReadonlySet<number> = new Set([LOOP_COMMAND.LOOP_CONFIGURE, LOOP_COMMAND.LOOP_SET_FD]);
+
+export function createRegistry(partShift: number): Registry {
+  const devices = new Map<number, Device>();
+
+  const demand = (devno: number): Device => {
+    let device = devices.get(devno);
+    if (device === undefined) {
+      device = { devno, name: loopName(devno, partShift), life: undefined, host: { sawDevice: false, sawLife: false } };
+      devices.set(devno, device);
+    }
+    return device;
+  };
+
+  const applyIoctl = (record: IoctlEvent, path: string | undefined): Change => {
+    if (record.devno === 0) return { device: undefined, ended: undefined };
+    // A number that the caller made up must not grow the registry.
+    const device = record.result < 0 ? devices.get(record.devno) : demand(record.devno);
+    if (device === undefined || record.result < 0) return { device, ended: undefined };
+    if (BEGINS_LIFE.has(record.command)) device.life = lifeOf(record, path);
+    else if (record.command === LOOP_COMMAND.LOOP_CTL_REMOVE) devices.delete(record.devno);
+    else if (record.command === LOOP_COMMAND.LOOP_CLR_FD && record.after.state === LOOP_STATE.UNBOUND)
+      return { device, ended: endLife(device) };
+    else if (device.life) updateLife(device.life, record, path);
+    return { device, ended: undefined };
+  };
+
+  const applyUevent = (record: UeventEvent): Change => {
+    const isRemoval = record.action === UEVENT_ACTION.REMOVE && record.wholeDisk === 1;
+    const device = isRemoval ? devices.get(record.devno) : demand(record.devno);
+    if (device === undefined) return { device, ended: undefined };
+    if (isRemoval) devices.delete(record.devno);
+    if (record.subsystem === UEVENT_SUBSYSTEM.BLOCK && record.wholeDisk === 1) noteHost(device, record);
+    const ended = isRemoval || endsLife(record) ? endLife(device) : undefined;
+    return { device, ended };
+  };
+
+  return {
+    seed(loops) {
+      for (const loop of loops) {
+        const device = demand(loop.devno);
+        device.life = loop.backing ? adoptedLife(loop) : undefined;
+        device.host = { sawDevice: true, sawLife: loop.backing !== null };
+      }
+    },
+    apply: (event) =>
+      event.kind === 'ioctl' ? applyIoctl(event.record, event.backingPath) : applyUevent(event.record),
+    get: (devno) => devices.get(devno),
+    size: () => devices.size,
+  };
+}
+
+/** __loop_clr_fd sends `change` after the file has gone, while the state is still rundown. */
+function endsLife({ action, synthetic, wholeDisk, state, holderEnded }: UeventEvent): boolean {
+  return (
+    wholeDisk === 1 &&
+    action === UEVENT_ACTION.CHANGE &&
+    synthetic === 0 &&
+    (holderEnded !== USERNS_NONE || state === LOOP_STATE.RUNDOWN)
+  );
+}
+
+function noteHost(device: Device, { verdict, action, owner }: UeventEvent): void {
+  if (verdict !== VERDICT.DELIVER) return;
+  if (action === UEVENT_ACTION.ADD) device.host.sawDevice = true;
+  if (action === UEVENT_ACTION.CHANGE) device.host.sawLife = owner !== USERNS_NONE && owner !== USERNS_INITIAL;
+}
+
+function endLife(device: Device): Life | undefined {
+  const ended = device.life;
+  device.life = undefined;
+  return ended;
+}
+
+function lifeOf(record: IoctlEvent, path: string | undefined): Life {
+  return {
+    diskseq: record.after.diskseq,
+    holder: record.caller.userns.id,
+    caller: record.caller,
+    ...stateOf(record.after, path ?? ''),
+    beganBootNs: record.header.bootNs,
+  };
+}
+
+function updateLife(life: Life, { after }: IoctlEvent, path: string | undefined): void {
+  if (after.backingDev === 0) return;
+  Object.assign(life, stateOf(after, path ?? life.backing.path));
+}
+
+function stateOf(state: LoopConfigState, path: string): Pick<Life, 'backing' | 'config'> {
+  return {
+    backing: { dev: state.backingDev, inode: state.backingInode, path },
+    config: {
+      offset: state.offset,
+      sizelimit: state.sizelimit,
+      flags: state.flags,
+      blockSize: state.blockSize,
+    },
+  };
+}
+
+function adoptedLife({ diskseq, backing, readOnly }: SysfsLoop): Life {
+  return {
+    diskseq,
+    holder: USERNS_NONE,
+    caller: undefined,
+    backing: { dev: 0, inode: 0n, path: backing?.path ?? '' },
+    config: {
+      offset: BigInt(backing?.offset ?? 0),
+      sizelimit: BigInt(backing?.sizelimit ?? 0),
+      flags: flagsOf(readOnly, backing),
+      blockSize: 0,
+    },
+    beganBootNs: 0n,
+  };
+}
+
+/** LO_FLAGS_* of include/uapi/linux/loop.h. */
+function flagsOf(readOnly: boolean, backing: SysfsLoop['backing']): number {
+  return (
+    (readOnly ? 1 : 0) | (backing?.autoclear ? 4 : 0) | (backing?.partscan ? 8 : 0) | (backing?.dio ? 16 : 0)
+  );
+}

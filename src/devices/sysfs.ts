@@ -1,0 +1,78 @@
+/** Loop devices as sysfs shows them (Documentation/ABI/testing/sysfs-block, sysfs-block-loop). */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { parseDevno } from './devno.js';
+
+export interface SysfsLoop {
+  name: string;
+  devno: number;
+  /** 0n on kernels without it (before 5.15). */
+  diskseq: bigint;
+  sizeBytes: number;
+  readOnly: boolean;
+  /** Nothing is attached: null. */
+  backing: { path: string; offset: number; sizelimit: number; autoclear: boolean; partscan: boolean; dio: boolean } | null;
+  partitions: string[];
+}
+
+const SYSFS_BLOCK = '/sys/block';
+const SECTOR_BYTES = 512;
+
+/** In the order of their numbers. */
+export function listLoops(): SysfsLoop[] {
+  return readdirSync(SYSFS_BLOCK)
+    .filter((name) => /^loop\d+$/.test(name))
+    .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
+    .flatMap((name) => readLoop(name) ?? []);
+}
+
+/** Undefined if there is no such device (any more). */
+export function readLoop(name: string): SysfsLoop | undefined {
+  if (!/^loop\d{1,7}$/.test(name)) return undefined;
+  const devno = parseDevno(read(name, 'dev'));
+  if (devno === undefined) return undefined;
+  return {
+    name,
+    devno,
+    diskseq: BigInt(read(name, 'diskseq') || '0'),
+    sizeBytes: Number(read(name, 'size')) * SECTOR_BYTES,
+    readOnly: read(name, 'ro') === '1',
+    backing: readBacking(name),
+    partitions: children(name).filter((child) => child.startsWith(`${name}p`)),
+  };
+}
+
+/** Asks the kernel to send the uevent `action` for the device again. @throws what the write throws */
+export function triggerUevent(name: string, action: 'add' | 'change'): void {
+  writeFileSync(`${SYSFS_BLOCK}/${name}/uevent`, action);
+}
+
+function readBacking(name: string): SysfsLoop['backing'] {
+  const path = read(name, 'loop/backing_file');
+  if (path === '') return null;
+  const flag = (attribute: string): boolean => read(name, `loop/${attribute}`) === '1';
+  return {
+    path,
+    offset: Number(read(name, 'loop/offset')),
+    sizelimit: Number(read(name, 'loop/sizelimit')),
+    autoclear: flag('autoclear'),
+    partscan: flag('partscan'),
+    dio: flag('dio'),
+  };
+}
+
+function children(name: string): string[] {
+  try {
+    return readdirSync(`${SYSFS_BLOCK}/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+/** Without the newline; empty if it is not there. */
+function read(name: string, attribute: string): string {
+  try {
+    return readFileSync(`${SYSFS_BLOCK}/${name}/${attribute}`, 'utf8').replace(/\n$/, '');
+  } catch {
+    return '';
+  }
+}

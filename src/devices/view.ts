@@ -1,0 +1,74 @@
+/** The one full view of a device: sysfs, the owner map and the registry's life, joined when somebody asks. */
+import type { OwnerEntry, UsernsEntry } from '../kernel/abi.js';
+import { devnoText } from './devno.js';
+import { type OwnerClass, ownerClass, ownerOf, USERNS_NONE } from './owners.js';
+import type { Registry } from './registry.js';
+import type { SysfsLoop } from './sysfs.js';
+
+export interface UsernsView {
+  id: bigint;
+  inum: number;
+  level: number;
+  ownerUid: number;
+  alive: boolean;
+}
+
+export interface DeviceView {
+  name: string;
+  devno: string;
+  diskseq: bigint;
+  state: 'bound' | 'unbound';
+  sizeBytes: number;
+  readOnly: boolean;
+  partitions: string[];
+  backing: { path: string; offset: number; sizelimit: number } | null;
+  owner: { class: OwnerClass; as: 'holder' | 'creator' | null; userns: UsernsView | null };
+  /** The owner's user namespace is gone. */
+  orphan: boolean;
+  /** Who attached the backing file, if the agent saw it. */
+  attachedBy: { pid: number; comm: string; uid: number } | null;
+}
+
+export interface Ownership {
+  owners: ReadonlyMap<number, OwnerEntry>;
+  userNamespaces: ReadonlyMap<bigint, UsernsEntry>;
+  living: ReadonlySet<bigint>;
+}
+
+export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Registry): DeviceView {
+  const entry = ownership.owners.get(loop.devno);
+  const owner = ownerOf(entry);
+  const kind = ownerClass(owner);
+  const life = registry.get(loop.devno)?.life;
+  const { backing } = loop;
+  return {
+    name: loop.name,
+    devno: devnoText(loop.devno),
+    diskseq: loop.diskseq,
+    state: backing ? 'bound' : 'unbound',
+    sizeBytes: loop.sizeBytes,
+    readOnly: loop.readOnly,
+    partitions: loop.partitions,
+    backing: backing && { path: backing.path, offset: backing.offset, sizelimit: backing.sizelimit },
+    owner: { class: kind, as: roleOf(entry), userns: kind === 'userns' ? viewUserns(owner, ownership) : null },
+    orphan: kind === 'userns' && !ownership.living.has(owner),
+    attachedBy:
+      life?.caller && backing ? { pid: life.caller.pid, comm: life.caller.comm, uid: life.caller.uid } : null,
+  };
+}
+
+function roleOf(entry: OwnerEntry | undefined): 'holder' | 'creator' | null {
+  if (entry === undefined || ownerOf(entry) === USERNS_NONE) return null;
+  return entry.holder !== USERNS_NONE ? 'holder' : 'creator';
+}
+
+function viewUserns(id: bigint, { userNamespaces, living }: Ownership): UsernsView {
+  const known = userNamespaces.get(id);
+  return {
+    id,
+    inum: known?.inum ?? 0,
+    level: known?.level ?? 0,
+    ownerUid: known?.ownerUid ?? 0,
+    alive: living.has(id),
+  };
+}

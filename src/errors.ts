@@ -1,0 +1,199 @@
+/**
+ * Every way loopwarden fails, in one table: exit code, message and what to do next.
+ *
+ * Libraries throw a `LoopwardenError` made by `createError`; only commands and agent.ts print one, with
+ * `renderErrorLine`. `{name}` in a message or next step is filled from the details given at the throw.
+ */
+
+/** Exit codes of the command line. */
+export const EXIT = {
+  ok: 0,
+  no: 1,
+  usage: 2,
+  agentNotRunning: 69,
+  notPermitted: 77,
+  kernelLacks: 78,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+export const ERRORS = {
+  ERR_CONFIG_UNREADABLE: {
+    exitCode: EXIT.usage,
+    message: 'cannot read the config: {reason}',
+    nextStep: 'name a readable file of at most 1 MiB with --config, or remove the option to use the defaults',
+  },
+  ERR_CONFIG_SYNTAX: {
+    exitCode: EXIT.usage,
+    message: 'the config is not the YAML expected: {reason}',
+    nextStep: 'mend that place in the file',
+  },
+  ERR_CONFIG_KEY: {
+    exitCode: EXIT.usage,
+    message: 'unknown key "{key}"',
+    nextStep: '{suggestion}',
+  },
+  ERR_CONFIG_VALUE: {
+    exitCode: EXIT.usage,
+    message: '{key} cannot be {value}: {reason}',
+    nextStep: 'change the value, or remove it to get the default',
+  },
+  ERR_USAGE: {
+    exitCode: EXIT.usage,
+    message: '{reason}',
+    nextStep: 'see loopwarden --help',
+  },
+  ERR_NOT_ROOT: {
+    exitCode: EXIT.notPermitted,
+    message: 'not permitted: {action}',
+    nextStep: 'run it as root',
+  },
+  ERR_NO_BTF: {
+    exitCode: EXIT.kernelLacks,
+    message: 'this kernel offers no type information ({path})',
+    nextStep: 'boot a kernel built with CONFIG_DEBUG_INFO_BTF=y',
+  },
+  ERR_BPF_REFUSED: {
+    exitCode: EXIT.notPermitted,
+    message: 'the kernel refused bpf(): {reason}',
+    nextStep:
+      'run as root outside containers, and check kernel lockdown and seccomp; loopwarden doctor tells more',
+  },
+  ERR_BPFFS_UNAVAILABLE: {
+    exitCode: EXIT.kernelLacks,
+    message: 'no usable BPF file system for {path}: {reason}',
+    nextStep: 'mount -t bpf bpf /sys/fs/bpf, or set pins.path to a folder on a mounted one',
+  },
+  ERR_HOOK_UNAVAILABLE: {
+    exitCode: EXIT.kernelLacks,
+    message: 'no link attaches to the hook {hook}: {reason}',
+    nextStep: 'loopwarden doctor shows each link and the kernel that it needs',
+  },
+  ERR_PROGRAM_REFUSED: {
+    exitCode: EXIT.kernelLacks,
+    message: 'the kernel refused the program {program}: {reason}',
+    nextStep: 'report it with the output of loopwarden doctor --json',
+  },
+  ERR_ALREADY_RUNNING: {
+    exitCode: EXIT.no,
+    message: 'another agent answers on {path}',
+    nextStep: 'stop it first, or give this one another api.socket and pins.path',
+  },
+  ERR_PORT_IN_USE: {
+    exitCode: EXIT.usage,
+    message: 'cannot listen on {address}: {reason}',
+    nextStep: 'stop the program that has the port, or change http.address or http.port',
+  },
+  ERR_SOCKET_PATH: {
+    exitCode: EXIT.usage,
+    message: 'cannot make the control socket {path}: {reason}',
+    nextStep: 'remove what is in the way, or change api.socket',
+  },
+  ERR_AUDIT_LOG: {
+    exitCode: EXIT.usage,
+    message: 'cannot open the audit log {path}: {reason}',
+    nextStep: 'make the folder writable, or name another file with --audit-log (- is stdout)',
+  },
+  ERR_AGENT_NOT_RUNNING: {
+    exitCode: EXIT.agentNotRunning,
+    message: 'no agent answers on {path}',
+    nextStep: 'start it with loopwarden run, or name its socket with --socket',
+  },
+  ERR_AGENT_REFUSED: {
+    exitCode: EXIT.no,
+    message: 'the agent did not do it: {reason}',
+    nextStep: "see the agent's log",
+  },
+  ERR_NO_SUCH_DEVICE: {
+    exitCode: EXIT.no,
+    message: 'no loop device {device}',
+    nextStep: 'loopwarden devices lists them',
+  },
+  ERR_ABI_MISMATCH: {
+    exitCode: EXIT.no,
+    message: 'the BPF object and the agent were built from different sources ({expected} and {found})',
+    nextStep: 'build both again: npm run build',
+  },
+  ERR_INTERNAL: {
+    exitCode: EXIT.no,
+    message: 'internal error: {reason}',
+    nextStep: 'this is a bug: report it with the output of loopwarden doctor --json',
+  },
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+type Names<T extends string> = T extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
+
+/** What the message and the next step of a code need filled in. */
+export type ErrorDetails<C extends ErrorCode> = Record<
+  Names<(typeof ERRORS)[C]['message']> | Names<(typeof ERRORS)[C]['nextStep']>,
+  string | number
+>;
+
+export interface ErrorContext {
+  /** Where it went wrong: `file:line:column`, an environment variable, a flag. */
+  where?: string;
+  cause?: unknown;
+}
+
+export class LoopwardenError extends Error {
+  readonly code: ErrorCode;
+  readonly exitCode: ExitCode;
+  readonly where: string | undefined;
+  readonly nextStep: string;
+
+  constructor(code: ErrorCode, message: string, nextStep: string, context: ErrorContext = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    this.name = 'LoopwardenError';
+    this.code = code;
+    this.exitCode = ERRORS[code].exitCode;
+    this.where = context.where;
+    this.nextStep = nextStep;
+  }
+}
+
+/** Makes the error of a code with its message and next step filled in. */
+export function createError<C extends ErrorCode>(
+  code: C,
+  details: ErrorDetails<C>,
+  context: ErrorContext = {},
+): LoopwardenError {
+  const { message, nextStep } = ERRORS[code];
+  return new LoopwardenError(code, fill(message, details), fill(nextStep, details), context);
+}
+
+/** One line for people: `loopwarden: <where>: <message>; <next step>`. Control characters are escaped. */
+export function renderErrorLine(error: unknown): string {
+  const known =
+    error instanceof LoopwardenError ? error : createError('ERR_INTERNAL', { reason: reasonOf(error) });
+  const place = known.where === undefined ? '' : `${known.where}: `;
+  return `loopwarden: ${escapeControls(`${place}${known.message}; ${known.nextStep}`)}`;
+}
+
+/** The exit code for whatever was thrown. */
+export function exitCodeOf(error: unknown): ExitCode {
+  return error instanceof LoopwardenError ? error.exitCode : ERRORS.ERR_INTERNAL.exitCode;
+}
+
+/** The words of something thrown, for the `reason` of another error. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether a value is one of the codes of the table; errors that crossed the control socket carry one. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERRORS, value);
+}
+
+function fill(template: string, details: Record<string, string | number>): string {
+  return template.replace(/\{(\w+)\}/g, (_, name: string) => String(details[name]));
+}
+
+// Names from the kernel and from files end up in messages; they must not move a terminal's cursor.
+function escapeControls(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

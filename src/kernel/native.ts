@@ -1,0 +1,223 @@
+/**
+ * The native addon: what it exports, and its loading. The C++ side (native/) is thin and holds no policy; every
+ * length and type is checked there, and a misuse throws a TypeError, never crashes.
+ *
+ * Integers that may pass 2^53 are bigint. Buffers returned are copies. `close()` is idempotent; any other call on
+ * a closed object throws `Error` with code `ERR_CLOSED`.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** An error of a system call or of libbpf. `errno` is positive; `code` its name; `log` the verifier's or libbpf's own words. */
+export interface NativeError extends Error {
+  code: string;
+  errno: number;
+  operation: string;
+  log?: string;
+}
+
+/** One loaded or opened BPF ELF object. Programs of sections that begin with `?` are not loaded unless asked for. */
+export interface BpfObject {
+  readonly programs: readonly BpfProgramSummary[];
+  readonly maps: readonly string[];
+  /** Whether `load` loads the program. Throws ENOENT for an unknown name. Only before `load`. */
+  setAutoload(program: string, autoload: boolean): void;
+  /** Initial value of an integer `const volatile` global in .rodata (a weak or strong symbol), by its BTF. */
+  getGlobal(name: string): bigint;
+  /** Only before `load`. Throws RangeError if the value doesn't fit the symbol's size. */
+  setGlobal(name: string, value: bigint | number): void;
+  /** Uses an existing map instead of making one. Only before `load`. */
+  reuseMap(name: string, map: BpfMap): void;
+  setMaxEntries(name: string, entries: number): void;
+  /** Loads maps and chosen programs into the kernel. On failure the error's `log` holds the verifier's last lines. */
+  load(): void;
+  /** A handle of its own (dup of the fd): valid after the object is closed. */
+  map(name: string): BpfMap;
+  program(name: string): BpfProgram;
+  close(): void;
+}
+export interface BpfProgramSummary {
+  readonly name: string;
+  readonly section: string;
+  readonly instructions: number;
+}
+/** A loaded program: its own dup of the fd. */
+export interface BpfProgram {
+  readonly name: string;
+  readonly fd: number;
+  readonly id: number;
+  /** Instructions the verifier processed and the loaded (translated) size in instructions. */
+  readonly verifiedInstructions: number;
+  /** Run count and run time, 0n unless kernel.bpf_stats_enabled. */
+  stats(): { runs: bigint; runNs: bigint };
+  /** Attaches as the section name says (tp_btf, fentry, fexit, fmod_ret, lsm, kprobe, iter). */
+  attach(): BpfLink;
+  /** Runs the program once on `data` with BPF_PROG_TEST_RUN (socket filters): returns its result. */
+  testRun(data: Buffer, repeat?: number): { result: number; durationNs: number };
+  pin(path: string): void;
+  close(): void;
+}
+/** Closing an unpinned link detaches it. */
+export interface BpfLink {
+  readonly id: number;
+  pin(path: string): void;
+  unpin(): void;
+  /** For an iterator link: runs it and returns all it wrote, at most `maxBytes` (then throws E2BIG). */
+  readIterator(maxBytes?: number): Buffer;
+  close(): void;
+}
+export interface BpfMap {
+  readonly name: string;
+  readonly id: number;
+  /** The kernel's BPF_MAP_TYPE_* number. */
+  readonly type: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly perCpu: boolean;
+  /** Possible CPUs for a per-CPU map, else 1. */
+  readonly cpus: number;
+  /** The value, or for per-CPU maps one value of round_up(valueSize, 8) bytes for each possible CPU; null if absent. */
+  get(key: Buffer): Buffer | null;
+  /** `exclusive: 'new'` is BPF_NOEXIST (EEXIST if there), 'existing' BPF_EXIST. */
+  put(key: Buffer, value: Buffer, exclusive?: 'new' | 'existing'): void;
+  /** False if there was none. */
+  delete(key: Buffer): boolean;
+  /** All entries, batch by batch where the kernel can (BPF_MAP_LOOKUP_BATCH), else key by key. Keys and values are packed back to back. */
+  entries(): { count: number; keys: Buffer; values: Buffer };
+  pin(path: string): void;
+  close(): void;
+}
+/**
+ * Reads a BPF ring buffer on Node's event loop (libbpf's epoll fd polled by libuv). All records found at one wake-up go
+ * to `onBatch` as one Buffer, each record preceded by its length (u32) and a u32 of padding, every record padded to
+ * 8 bytes. A batch holds at most 1 MiB; more records make more calls.
+ */
+export interface RingReader {
+  /** Reads what there is now, without a wake-up; returns the number of records. */
+  drain(): number;
+  /** Bytes that wait in the ring, and its size. */
+  stats(): { availableBytes: number; sizeBytes: number };
+  unref(): void;
+  close(): void;
+}
+/** libbpf's static linker: joins BPF objects into one file. */
+export interface BpfLinker {
+  addFile(path: string): void;
+  /** Writes the output. Afterwards only `close` may be called. */
+  finalize(): void;
+  close(): void;
+}
+export interface BtfMember {
+  readonly name: string;
+  readonly type: number;
+  readonly bitOffset: number;
+  readonly bitfieldSize: number;
+}
+export interface BtfType {
+  /** int, ptr, array, struct, union, enum, enum64, typedef, volatile, const, restrict, func, func_proto, var, datasec, fwd, float, decl_tag, type_tag, void */
+  readonly kind: string;
+  readonly name: string;
+  /** Bytes, where the kind has a size; else 0. */
+  readonly size: number;
+  /** The type referred to (ptr, typedef, const, array element, var …), else 0. */
+  readonly type: number;
+  /** Array length, else 0. */
+  readonly length: number;
+  /** int: signed. */
+  readonly signed: boolean;
+  readonly members: readonly BtfMember[];
+  readonly values: readonly { name: string; value: bigint }[];
+}
+export interface Btf {
+  /** Number of types; ids run from 1 to it. */
+  readonly count: number;
+  /** Id of the first type of that name and kind, or 0. */
+  find(name: string, kind: string): number;
+  type(id: number): BtfType;
+  close(): void;
+}
+export type SocketFilterKind = 'none' | 'classic' | 'ebpf';
+/** A duplicate of another process's NETLINK_KOBJECT_UEVENT socket, taken with pidfd_getfd. */
+export interface ReceiverSocket {
+  readonly inode: bigint;
+  readonly cookie: bigint;
+  readonly portid: number;
+  readonly groups: number;
+  /** SO_GET_FILTER can tell a classic filter from none, and an eBPF one only by its refusal (EACCES). */
+  readonly filter: SocketFilterKind;
+  /** SO_ATTACH_BPF. EPERM when the receiver has locked its filter (SO_LOCK_FILTER). Replaces what is there. */
+  attach(program: BpfProgram): void;
+  /** SO_DETACH_FILTER. False if there was none. */
+  detach(): boolean;
+  close(): void;
+}
+/** The agent's own ear: bound to the kernel's uevent group in the agent's network namespace. */
+export interface UeventListener {
+  readonly inode: bigint;
+  readonly cookie: bigint;
+  attach(program: BpfProgram): void;
+  close(): void;
+}
+/**
+ * Attaches the filter to new receivers from a thread of its own, real-time where allowed, so that a busy event loop
+ * never lengthens the moment in which a new socket is unfiltered. It reads receiver events (bpf/event.h: pid at byte 24,
+ * fd at byte 28 of the record) from a ring of their own.
+ */
+export interface ReceiverWatch {
+  /** null: new receivers are left alone (filter off). */
+  setProgram(program: BpfProgram | null): void;
+  close(): void;
+}
+export interface AttachOutcome {
+  pid: number;
+  fd: number;
+  inode: bigint;
+  cookie: bigint;
+  /** attached; already: an eBPF filter was there; foreign: the receiver's own classic filter was there; gone: the process or fd has gone; not_uevent; failed */
+  outcome: 'attached' | 'already' | 'foreign' | 'gone' | 'not_uevent' | 'failed' | 'off';
+  errno: number;
+  /** From the record's boot_ns to the attachment. */
+  latencyNs: number;
+}
+export interface NamespaceIdentity {
+  inum: number;
+  /** NS_GET_ID; null where the kernel has none. */
+  id: bigint | null;
+  /** User namespaces: uid of the creator (NS_GET_OWNER_UID); else null. */
+  ownerUid: number | null;
+}
+
+export interface NativeAddon {
+  libbpfVersion(): string;
+  openObject(path: string): BpfObject;
+  openPinnedMap(path: string): BpfMap;
+  openPinnedProgram(path: string): BpfProgram;
+  openPinnedLink(path: string): BpfLink;
+  /** Calls onBatch(buffer, count) on the event loop. An exception thrown by it surfaces as an uncaught exception. */
+  openRingReader(map: BpfMap, onBatch: (batch: Buffer, count: number) => void): RingReader;
+  openLinker(outputPath: string): BpfLinker;
+  /** BTF of an ELF file, or raw BTF such as /sys/kernel/btf/vmlinux (base: split BTF's base for module BTF). */
+  openBtf(path: string, base?: Btf): Btf;
+  openReceiver(pid: number, fd: number): ReceiverSocket;
+  openUeventListener(): UeventListener;
+  watchReceivers(ring: BpfMap, program: BpfProgram | null, onOutcome: (outcome: AttachOutcome) => void): ReceiverWatch;
+  /** Name of the loaded BPF program with this id (at most 15 characters); null if there is none. */
+  programName(id: number): string | null;
+  /** `path` as in /proc/PID/ns/user. */
+  namespaceIdentity(path: string): NamespaceIdentity;
+  /** Nanoseconds of CLOCK_BOOTTIME and CLOCK_REALTIME, taken together. */
+  clocks(): { bootNs: bigint; wallNs: bigint };
+  /** bpf(2) with a harmless command: 0 if allowed, else the errno. */
+  probeBpf(): number;
+  /** mount(2) of bpffs on a directory. */
+  mountBpffs(directory: string): void;
+}
+
+const require = createRequire(import.meta.url);
+
+/** Loads the addon: the build of this tree if there is one, else the prebuilt one of the package. */
+export function loadNative(): NativeAddon {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  return require('node-gyp-build')(root) as NativeAddon;
+}

@@ -1,0 +1,208 @@
+/**
+ * The receivers: every open uevent socket, and the filter on each.
+ *
+ * New ones are filtered by a thread of the addon the moment they appear; the scan here finds the rest, and says
+ * what each gets and why.
+ */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
+import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
+import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError } from './native.js';
+
+/** `netlink` group of the kernel's own uevents (enum udev_monitor_netlink_group in systemd: 2 is udevd's). */
+const KERNEL_GROUP = 1;
+const CLASSIC_FILTER = 0xffffffff;
+const SCAN_MAX_BYTES = 4 << 20;
+
+export const RECEIVER_CLASSES = ['filtered', 'allowed', 'foreign_filter', 'unfiltered'] as const;
+export type ReceiverClass = (typeof RECEIVER_CLASSES)[number];
+
+export interface Receiver {
+  pid: number;
+  fd: number;
+  command: string;
+  executable: string;
+  socketInode: bigint;
+  userns: bigint;
+  usernsInum: number;
+  usernsLevel: number;
+  netns: number;
+  uid: number;
+  class: ReceiverClass;
+  /** In words: why it gets what it gets. */
+  why: string;
+}
+
+export interface Receivers {
+  /** Finds all receivers and, while the filter is on, puts it on those that lack it. */
+  scan(): readonly Receiver[];
+  /** As of the last scan. */
+  list(): readonly Receiver[];
+  /** Takes the filter off every receiver; returns how many had it. */
+  detachAll(): number;
+  /** Of the host's udevd, as of the last scan; 0: none. */
+  udevTgid(): number;
+  close(): void;
+}
+
+export interface ReceiverOptions {
+  iterator: BpfProgram;
+  delivery: BpfProgram;
+  allowedCookies: BpfMap;
+  /** Executables that get everything. */
+  allow: readonly string[];
+  /** The agent's own listener. */
+  ownInode: bigint;
+  /** Is the filter to be on receivers now? */
+  filtering: () => boolean;
+}
+
+export function openReceivers(native: NativeAddon, options: ReceiverOptions): Receivers {
+  const iterator: BpfLink = options.iterator.attach();
+  let receivers: Receiver[] = [];
+
+  const entries = (): ReceiverEntry[] => {
+    const bytes = iterator.readIterator(SCAN_MAX_BYTES);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const seen = new Map<bigint, ReceiverEntry>();
+    for (let at = 0; at + RECEIVER_ENTRY_SIZE <= bytes.byteLength; at += RECEIVER_ENTRY_SIZE) {
+      const entry = readReceiverEntry(view, at);
+      // A socket may be open in many places; the first one found stands for it.
+      if (entry.socketInode !== options.ownInode && !seen.has(entry.socketInode)) seen.set(entry.socketInode, entry);
+    }
+    return [...seen.values()];
+  };
+
+  const isOurs = (filterId: number): boolean =>
+    filterId !== 0 &&
+    filterId !== CLASSIC_FILTER &&
+    (filterId === options.delivery.id || native.programName(filterId)?.startsWith('uevent_delivery') === true);
+
+  return {
+    scan() {
+      receivers = entries().flatMap((entry) => examine(native, options, entry, isOurs));
+      return receivers;
+    },
+    list: () => receivers,
+    detachAll() {
+      const filtered = entries().filter((entry) => isOurs(entry.filterId));
+      return filtered.filter((entry) => detach(native, entry)).length;
+    },
+    udevTgid: () => receivers.find(isHostUdevd)?.pid ?? 0,
+    close: () => iterator.close(),
+  };
+}
+
+/** What one socket gets; puts the filter on it if that is missing. Empty if the kernel's uevents do not reach it. */
+function examine(
+  native: NativeAddon,
+  options: ReceiverOptions,
+  entry: ReceiverEntry,
+  isOurs: (filterId: number) => boolean,
+): Receiver[] {
+  const executable = executableOf(entry.pid);
+  const allowed = options.allow.includes(executable);
+  // One from an earlier agent still reads the same owner map, but counts into maps that nobody reads.
+  const stale = isOurs(entry.filterId) && entry.filterId !== options.delivery.id;
+  const wanted = options.filtering() && (entry.filterId === 0 || stale);
+  const error = wanted || allowed ? prepare(native, options, entry, wanted, allowed) : undefined;
+  if ((entry.groups & KERNEL_GROUP) === 0) return [];
+  const filtered = isOurs(entry.filterId) || (wanted && error === undefined);
+  return [
+    {
+      pid: entry.pid,
+      fd: entry.fd,
+      command: readText(`/proc/${entry.pid}/comm`),
+      executable,
+      socketInode: entry.socketInode,
+      userns: entry.userns,
+      usernsInum: entry.usernsInum,
+      usernsLevel: entry.usernsLevel,
+      netns: entry.netns,
+      uid: entry.uid,
+      ...classify(entry, options.filtering(), filtered, allowed, error),
+    },
+  ];
+}
+
+function classify(
+  entry: ReceiverEntry,
+  filtering: boolean,
+  filtered: boolean,
+  allowed: boolean,
+  error: string | undefined,
+): Pick<Receiver, 'class' | 'why'> {
+  if (filtered && allowed) return { class: 'allowed', why: 'its executable is on receivers.allow' };
+  if (filtered && entry.usernsLevel > 0)
+    return { class: 'filtered', why: 'gets the devices of its own user namespace and the host’s' };
+  if (filtered) return { class: 'filtered', why: 'belongs to the host: gets no device of a user namespace' };
+  if (entry.filterId !== 0)
+    return { class: 'foreign_filter', why: 'has set a filter of its own, which is never replaced' };
+  return { class: 'unfiltered', why: error ?? (filtering ? 'not reached yet' : 'the filter is off') };
+}
+
+function prepare(
+  native: NativeAddon,
+  { delivery, allowedCookies }: ReceiverOptions,
+  entry: ReceiverEntry,
+  attach: boolean,
+  allowed: boolean,
+): string | undefined {
+  try {
+    const socket = native.openReceiver(entry.pid, entry.fd);
+    try {
+      // The descriptor may lead to another socket by now.
+      if (socket.inode !== entry.socketInode) return 'its socket has changed';
+      if (allowed) allowedCookies.put(cookieKey(socket.cookie), Buffer.from([1, 0, 0, 0]));
+      if (attach) socket.attach(delivery);
+    } finally {
+      socket.close();
+    }
+  } catch (error) {
+    const { code } = error as NativeError;
+    if (code === 'EPERM') return 'it has locked its filter (SO_LOCK_FILTER)';
+    return `could not be reached (${code})`;
+  }
+  return undefined;
+}
+
+function detach(native: NativeAddon, entry: ReceiverEntry): boolean {
+  try {
+    const socket = native.openReceiver(entry.pid, entry.fd);
+    try {
+      return socket.inode === entry.socketInode && socket.detach();
+    } finally {
+      socket.close();
+    }
+  } catch {
+    // Gone meanwhile: then so is its filter.
+    return false;
+  }
+}
+
+function cookieKey(cookie: bigint): Buffer {
+  const key = Buffer.alloc(8);
+  key.writeBigUInt64LE(cookie);
+  return key;
+}
+
+/** udevd renames nothing and runs as root on the host; newer systemd runs it from udevadm's own executable. */
+function isHostUdevd({ usernsLevel, uid, command }: Receiver): boolean {
+  return usernsLevel === 0 && uid === 0 && ['systemd-udevd', 'udevd'].includes(basename(command));
+}
+
+function executableOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return '';
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}

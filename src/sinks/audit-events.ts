@@ -1,0 +1,108 @@
+/** From events to audit records: names for numbers, the device's life for what the event itself does not carry. */
+import { getSystemErrorName } from 'node:util';
+import type { Life } from '../devices/registry.js';
+import type { LoopEvent } from '../events/decode.js';
+import {
+  type IoctlEvent,
+  LOOP_COMMAND_NAMES,
+  SYSCALL_ARCH,
+  UEVENT_ACTION_NAMES,
+  type UeventEvent,
+  VERDICT,
+} from '../kernel/abi.js';
+import { ruleName } from '../policy/explanation.js';
+import type { AuditDevice, AuditRecord } from './audit-record.js';
+
+/** All but what only the log knows: the sequence number and the clock's offset. */
+export type AuditEntry = Omit<AuditRecord, 'seq' | 'wallOffsetNs'>;
+
+/** `device` is undefined for a control ioctl that named none. `life`: as it is after the event. */
+export function entryOfEvent(
+  event: LoopEvent,
+  device: AuditDevice | undefined,
+  life: Life | undefined,
+): AuditEntry {
+  return event.kind === 'ioctl'
+    ? ioctlEntry(event.record, event.backingPath, device, life)
+    : ueventEntry(event.record, device);
+}
+
+/** A life that ended without an ioctl of its own: autoclear, or the last close after LOOP_CLR_FD. */
+export function entryOfLifeEnd(
+  record: UeventEvent,
+  device: AuditDevice,
+  life: Life,
+  ownerAfter: bigint,
+): AuditEntry {
+  return {
+    bootNs: record.header.bootNs,
+    kind: 'life',
+    command: 'release',
+    device: { ...device, diskseq: life.diskseq },
+    caller: record.emitter,
+    ...(life.backing.path !== '' && { backing: life.backing }),
+    owner: { before: life.holder, after: ownerAfter },
+  };
+}
+
+function ioctlEntry(
+  record: IoctlEvent,
+  path: string | undefined,
+  device: AuditDevice | undefined,
+  life: Life | undefined,
+): AuditEntry {
+  const { after } = record;
+  // Before an attach and after a detach the number of the life differs; the record names the one it leads to.
+  const diskseq = after.diskseq || record.diskseqBefore;
+  const backingPath = path ?? life?.backing.path;
+  return {
+    bootNs: record.header.bootNs,
+    kind: 'ioctl',
+    command: LOOP_COMMAND_NAMES.get(record.command) ?? String(record.command),
+    arch: record.arch === SYSCALL_ARCH.COMPAT ? 'i386' : 'x86_64',
+    ...(device && { device: { ...device, ...(diskseq > 0n && { diskseq }) } }),
+    result: resultName(record.result),
+    durationNs: record.durationNs,
+    caller: record.caller,
+    opener: { uid: record.openerUid, userns: record.openerUserns },
+    ...(after.backingDev !== 0 && {
+      backing: {
+        dev: after.backingDev,
+        inode: after.backingInode,
+        ...(backingPath && { path: backingPath }),
+      },
+      config: {
+        offset: after.offset,
+        sizelimit: after.sizelimit,
+        flags: after.flags,
+        blockSize: after.blockSize,
+      },
+    }),
+    owner: { before: record.ownerBefore, after: record.ownerAfter },
+  };
+}
+
+function ueventEntry(record: UeventEvent, device: AuditDevice | undefined): AuditEntry {
+  const diskseq = record.diskseq > 0n && { diskseq: record.diskseq };
+  return {
+    bootNs: record.header.bootNs,
+    kind: 'uevent',
+    command: (UEVENT_ACTION_NAMES.get(record.action) ?? 'other').toLowerCase(),
+    ...(device && { device: { ...device, ...diskseq } }),
+    caller: record.emitter,
+    owner: { after: record.owner },
+    verdict: record.verdict === VERDICT.HIDE ? 'hide' : 'deliver',
+    rule: ruleName(record.rule),
+  };
+}
+
+/** `ok`, or the errno's name. */
+export function resultName(result: number): string {
+  if (result >= 0) return 'ok';
+  try {
+    return getSystemErrorName(result);
+  } catch {
+    // The kernel's own numbers above 511, such as ENOIOCTLCMD, have no name outside it.
+    return `errno ${-result}`;
+  }
+}

@@ -1,0 +1,99 @@
+/** The audit record as the agent has it; audit-line.ts writes it with the names of the contract. */
+
+/** A 64-bit value of the kernel; a `number` where the source knows that it is a safe integer. */
+export type Integer = number | bigint;
+
+export const AUDIT_KINDS = ['ioctl', 'uevent', 'life', 'agent'] as const;
+export type AuditKind = (typeof AUDIT_KINDS)[number];
+
+export interface AuditUserns {
+  id: Integer;
+  inum: number;
+  level: number;
+  /** As the initial user namespace sees it. */
+  ownerUid: number;
+}
+
+export interface AuditDevice {
+  /** As in /sys/block: `loop3`. */
+  name: string;
+  /** The kernel's encoding: major << 20 | minor. */
+  devno: number;
+  diskseq?: Integer;
+}
+
+export interface AuditCaller {
+  pid: number;
+  tid: number;
+  startBootNs: Integer;
+  comm: string;
+  uid: number;
+  gid: number;
+  userns: AuditUserns;
+  pidns: number;
+  mntns: number;
+  netns: number;
+  cgroupId: Integer;
+}
+
+/** Who opened the file descriptor that the call used. */
+export interface AuditOpener {
+  uid: number;
+  /** Id of the user namespace. */
+  userns: Integer;
+}
+
+export interface AuditContainer {
+  runtime?: string;
+  id?: string;
+  name?: string;
+  pod?: string;
+  /** What told: `cgroup`, `cri`. */
+  source?: string;
+}
+
+export interface AuditBacking {
+  /** The kernel's encoding: major << 20 | minor. */
+  dev: number;
+  inode: Integer;
+  path?: string;
+}
+
+export interface AuditLoopConfig {
+  offset: Integer;
+  sizelimit: Integer;
+  /** LO_FLAGS_*. */
+  flags: number;
+  blockSize: number;
+}
+
+/** Owners are ids of user namespaces; absent where there is none. */
+export interface AuditOwner {
+  before?: Integer;
+  after?: Integer;
+}
+
+export interface AuditRecord {
+  /** Counts the lines of this run of the agent, from 1. */
+  seq: Integer;
+  /** CLOCK_BOOTTIME, nanoseconds. */
+  bootNs: Integer;
+  /** CLOCK_REALTIME − CLOCK_BOOTTIME, nanoseconds: `time` is `bootNs` plus this. */
+  wallOffsetNs: bigint;
+  kind: AuditKind;
+  /** The kernel's constant: `LOOP_CONFIGURE`. */
+  command?: string;
+  arch?: string;
+  device?: AuditDevice;
+  /** `ok`, or the errno's name: `EBUSY`. */
+  result?: string;
+  durationNs?: Integer;
+  caller?: AuditCaller;
+  opener?: AuditOpener;
+  container?: AuditContainer;
+  backing?: AuditBacking;
+  config?: AuditLoopConfig;
+  owner?: AuditOwner;
+  verdict?: string;
+  rule?: string;
+}

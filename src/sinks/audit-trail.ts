@@ -1,0 +1,58 @@
+/** Gives each audit entry its number and time, and takes it where it belongs: the log, and the feed. */
+import type { AuditEntry } from './audit-events.js';
+import { formatAuditLine } from './audit-line.js';
+import type { AuditLog } from './audit-log.js';
+import type { AuditKind } from './audit-record.js';
+import type { EventFeed } from './event-feed.js';
+
+export interface AuditTrail {
+  record(entry: AuditEntry): void;
+  /** Now on CLOCK_BOOTTIME, nanoseconds: for entries that no record of the kernel brought. */
+  bootNow(): bigint;
+}
+
+export interface AuditTrailOptions {
+  log: AuditLog;
+  feed: EventFeed;
+  kinds: readonly AuditKind[];
+  maxLineBytes: number;
+  /** Nanoseconds of CLOCK_BOOTTIME and CLOCK_REALTIME. */
+  readClocks: () => { bootNs: bigint; wallNs: bigint };
+}
+
+/** The wall clock may be set while we run: its offset is taken anew this often. */
+const OFFSET_MAX_AGE_NS = 1_000_000_000n;
+
+export function createAuditTrail({
+  log,
+  feed,
+  kinds,
+  maxLineBytes,
+  readClocks,
+}: AuditTrailOptions): AuditTrail {
+  const logged = new Set(kinds);
+  let seq = 0;
+  let offsetNs = 0n;
+  let offsetTakenNs = -OFFSET_MAX_AGE_NS;
+
+  const wallOffset = (bootNs: bigint): bigint => {
+    if (bootNs - offsetTakenNs >= OFFSET_MAX_AGE_NS) {
+      const clocks = readClocks();
+      offsetTakenNs = clocks.bootNs;
+      offsetNs = clocks.wallNs - clocks.bootNs;
+    }
+    return offsetNs;
+  };
+
+  return {
+    record(entry) {
+      const toLog = logged.has(entry.kind);
+      if (!toLog && !feed.wanted()) return;
+      const record = { ...entry, seq: ++seq, wallOffsetNs: wallOffset(BigInt(entry.bootNs)) };
+      const line = formatAuditLine(record, maxLineBytes);
+      if (toLog) log.write(line);
+      feed.publish(line);
+    },
+    bootNow: () => readClocks().bootNs,
+  };
+}

@@ -1,0 +1,141 @@
+/** The metrics' source: the kernel's per-CPU counters, the devices, the receivers, as they are at the scrape. */
+import type { Inventory } from '../devices/inventory.js';
+import { OWNER_CLASSES } from '../devices/owners.js';
+import type { DeviceView } from '../devices/view.js';
+import {
+  DROP_REASON_NAMES,
+  EVENT_KIND_NAMES,
+  IOCTL_RESULT_NAMES,
+  LOOP_COMMAND_NAMES,
+  RULE_NAMES,
+  UEVENT_ACTION_NAMES,
+  UEVENT_SUBSYSTEM_NAMES,
+  VERDICT_NAMES,
+} from '../kernel/abi.js';
+import { readCounters, readDurations } from '../kernel/counters.js';
+import { type HookName, type HookOutcome, hookLinkPairs } from '../kernel/hooks.js';
+import type { LoadedPrograms } from '../kernel/programs.js';
+import { RECEIVER_CLASSES, type Receiver } from '../kernel/receivers.js';
+import type { DeviceInfo, MetricsLabels, MetricsSource } from './metrics-source.js';
+
+const DEVICE_STATES = ['bound', 'unbound'] as const;
+const FILTER_MODES = ['off', 'observe', 'hide'];
+
+export interface KernelMetricsOptions {
+  programs: LoadedPrograms;
+  /** Those whose run counts are shown. */
+  programNames: readonly string[];
+  inventory: Inventory;
+  outcomes: () => ReadonlyMap<HookName, readonly HookOutcome[]>;
+  receivers: () => readonly Receiver[];
+  ringBytes: () => { available: number; size: number };
+  auditLines: () => { written: number; lost: number };
+  filterMode: () => string;
+  build: { version: string; revision: string };
+}
+
+/** Numbers of the enum become label values in that order. */
+const lowerNames = (names: ReadonlyMap<number, string>): string[] =>
+  [...names.values()].map((name) => name.toLowerCase());
+
+/** `ok` is no errno. */
+const resultNames = [...IOCTL_RESULT_NAMES.values()].map((name) =>
+  name === 'OK' || name === 'OTHER' ? name.toLowerCase() : name,
+);
+
+export function createKernelMetrics(options: KernelMetricsOptions): MetricsSource {
+  const { programs, inventory } = options;
+  const counters = (map: string) => (): Float64Array => readCounters(programs.map(map));
+  const handles = options.programNames.map((name) => programs.program(name));
+  // One walk over sysfs serves the three families of a scrape.
+  const devices = rememberBriefly(() => inventory.devices());
+  return {
+    labels: labelsOf(options),
+    build: options.build,
+    ioctls: counters('ioctl_counts'),
+    ioctlDurations: () => readDurations(programs.map('ioctl_durations')),
+    devices: () => countDevices(devices()),
+    deviceInfo: (limit) => devices().filter(isInformative).slice(0, limit).map(infoOf),
+    uevents: counters('uevent_counts'),
+    deliveries: counters('delivery_counts'),
+    // Kinds are numbered from 1.
+    events: () => readCounters(programs.map('event_counts')).subarray(1),
+    drops: counters('drop_counts'),
+    hooksAttached: () =>
+      hookLinkPairs().map(({ hook, link }) => Number(isAttached(options.outcomes(), hook, link))),
+    ringBytes: options.ringBytes,
+    receivers: () => {
+      const list = options.receivers();
+      return RECEIVER_CLASSES.map((each) => list.filter((receiver) => receiver.class === each).length);
+    },
+    orphans: () => devices().filter(({ orphan }) => orphan).length,
+    programRuns: () =>
+      handles.map((program) => {
+        const { runs, runNs } = program.stats();
+        return { runs: Number(runs), seconds: Number(runNs) / 1e9 };
+      }),
+    auditLines: options.auditLines,
+    filterMode: options.filterMode,
+  };
+}
+
+function labelsOf({ programNames }: KernelMetricsOptions): MetricsLabels {
+  return {
+    commands: [...LOOP_COMMAND_NAMES.values()],
+    results: resultNames,
+    deviceStates: DEVICE_STATES,
+    ownerClasses: OWNER_CLASSES,
+    subsystems: lowerNames(UEVENT_SUBSYSTEM_NAMES),
+    actions: lowerNames(UEVENT_ACTION_NAMES),
+    verdicts: lowerNames(VERDICT_NAMES),
+    rules: lowerNames(RULE_NAMES),
+    eventKinds: lowerNames(EVENT_KIND_NAMES),
+    dropReasons: lowerNames(DROP_REASON_NAMES),
+    hooks: hookLinkPairs(),
+    receiverClasses: RECEIVER_CLASSES,
+    programs: programNames,
+    filterModes: FILTER_MODES,
+  };
+}
+
+function isAttached(
+  outcomes: ReadonlyMap<HookName, readonly HookOutcome[]>,
+  hook: HookName,
+  link: string,
+): boolean {
+  return (
+    outcomes.get(hook)?.some((outcome) => outcome.link === link && outcome.state === 'attached') === true
+  );
+}
+
+/** Unbound devices of nobody are only noise. */
+function isInformative({ state, owner }: DeviceView): boolean {
+  return state === 'bound' || owner.class === 'userns';
+}
+
+function infoOf({ name, diskseq, owner }: DeviceView): DeviceInfo {
+  const userns = owner.userns ? String(owner.userns.inum) : owner.class;
+  return { device: name, diskseq: String(diskseq), userns, containerId: '', runtime: '' };
+}
+
+function countDevices(devices: readonly DeviceView[]): number[] {
+  return DEVICE_STATES.flatMap((state) =>
+    OWNER_CLASSES.map(
+      (kind) => devices.filter((device) => device.state === state && device.owner.class === kind).length,
+    ),
+  );
+}
+
+const BRIEF_MS = 200;
+
+function rememberBriefly<T>(read: () => T): () => T {
+  let value: T | undefined;
+  let readAtMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (value === undefined || performance.now() - readAtMs > BRIEF_MS) {
+      value = read();
+      readAtMs = performance.now();
+    }
+    return value;
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * What the metrics need from the agent. All counters are absolute values since the programs were loaded,
+ * read from the per-CPU maps at each scrape, so they are exact even when the ring overflows.
+ *
+ * Two-dimensional counts are flat: the value of (first, second) is at `first * seconds.length + second`, and
+ * so on for a third; the orders are those of `labels`, which in turn are those of the enums in bpf/event.h.
+ */
+
+/** Upper bounds of the duration buckets in seconds; DURATION_BUCKETS of bpf/event.h, the last is +Inf. */
+export const DURATION_BOUNDS_SECONDS = [10e-6, 100e-6, 1e-3, 10e-3, 100e-3, 1, 10, Number.POSITIVE_INFINITY];
+
+/** The closed label sets. Each series exists from the first scrape on, at 0. */
+export interface MetricsLabels {
+  commands: readonly string[];
+  results: readonly string[];
+  deviceStates: readonly string[];
+  ownerClasses: readonly string[];
+  subsystems: readonly string[];
+  actions: readonly string[];
+  verdicts: readonly string[];
+  rules: readonly string[];
+  eventKinds: readonly string[];
+  dropReasons: readonly string[];
+  hooks: readonly { hook: string; link: string }[];
+  receiverClasses: readonly string[];
+  programs: readonly string[];
+  filterModes: readonly string[];
+}
+
+export interface DurationCounts {
+  /** Not cumulative; one for each of DURATION_BOUNDS_SECONDS. */
+  buckets: ArrayLike<number>;
+  sumSeconds: number;
+}
+
+export interface DeviceInfo {
+  device: string;
+  diskseq: string;
+  userns: string;
+  containerId: string;
+  runtime: string;
+}
+
+export interface MetricsSource {
+  readonly labels: MetricsLabels;
+  readonly build: { version: string; revision: string };
+  /** [command × result] */
+  ioctls(): ArrayLike<number>;
+  /** [command] */
+  ioctlDurations(): ArrayLike<DurationCounts>;
+  /** [state × owner class] */
+  devices(): ArrayLike<number>;
+  /** At most `limit` of them. */
+  deviceInfo(limit: number): Iterable<DeviceInfo>;
+  /** [subsystem × action × verdict] */
+  uevents(): ArrayLike<number>;
+  /** [verdict × rule] */
+  deliveries(): ArrayLike<number>;
+  /** [event kind] */
+  events(): ArrayLike<number>;
+  /** [drop reason] */
+  drops(): ArrayLike<number>;
+  /** 1 for the hook's attached link, else 0; order of `labels.hooks`. */
+  hooksAttached(): ArrayLike<number>;
+  ringBytes(): { available: number; size: number };
+  /** [receiver class] */
+  receivers(): ArrayLike<number>;
+  orphans(): number;
+  /** [program] */
+  programRuns(): ArrayLike<{ runs: number; seconds: number }>;
+  auditLines(): { written: number; lost: number };
+  /** One of `labels.filterModes`. */
+  filterMode(): string;
+}

@@ -1,0 +1,118 @@
+/** Talks to the agent over its Unix socket; what the commands use. */
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { createError, isErrorCode, LoopwardenError, reasonOf } from '../errors.js';
+import { jsonText } from '../sinks/json-text.js';
+
+export interface ControlClient {
+  /** The agent's answer. @throws ERR_AGENT_NOT_RUNNING, ERR_NOT_ROOT, or what the agent threw. */
+  request(method: 'GET' | 'PUT', path: string, body?: unknown): Promise<unknown>;
+  /** The lines of an NDJSON answer as they come; leaving the loop ends the request. Throws as `request`. */
+  stream(path: string): AsyncGenerator<string, void, undefined>;
+}
+
+/** The agent answers from memory; longer means that it hangs. */
+const TIMEOUT_MS = 10_000;
+
+export function createControlClient(socketPath: string): ControlClient {
+  return {
+    async request(method, path, body) {
+      const call = startCall(socketPath, method, path, body);
+      call.setTimeout(TIMEOUT_MS, () => call.destroy(new Error('no answer within 10 s')));
+      const response = await responseTo(call, socketPath);
+      return parseAnswer(await readText(response), response);
+    },
+    async *stream(path) {
+      const call = startCall(socketPath, 'GET', path);
+      try {
+        const response = await responseTo(call, socketPath);
+        if (response.statusCode !== 200) parseAnswer(await readText(response), response);
+        yield* linesOf(response);
+      } finally {
+        call.destroy();
+      }
+    },
+  };
+}
+
+function startCall(socketPath: string, method: string, path: string, body?: unknown): ClientRequest {
+  const payload = body === undefined ? '' : jsonText(body);
+  // No agent of connections: one would keep the process alive after its only request.
+  const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) };
+  const call = httpRequest({ socketPath, method, path, agent: false, headers });
+  call.end(payload);
+  return call;
+}
+
+function responseTo(call: ClientRequest, socketPath: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    call.once('response', resolve);
+    // Kept for the call's whole life: an error after the answer began also ends the response's own reader.
+    call.on('error', (error) => reject(connectionError(error, socketPath)));
+  });
+}
+
+function connectionError(error: NodeJS.ErrnoException, path: string): LoopwardenError {
+  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
+    return createError('ERR_AGENT_NOT_RUNNING', { path }, { cause: error });
+  }
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    return createError('ERR_NOT_ROOT', { action: `connecting to ${path}` }, { cause: error });
+  }
+  return createError('ERR_AGENT_REFUSED', { reason: reasonOf(error) }, { cause: error });
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  let text = '';
+  response.setEncoding('utf8');
+  try {
+    for await (const chunk of response) text += chunk;
+  } catch (error) {
+    throw createError('ERR_AGENT_REFUSED', { reason: reasonOf(error) }, { cause: error });
+  }
+  return text;
+}
+
+async function* linesOf(response: IncomingMessage): AsyncGenerator<string, void, undefined> {
+  let rest = '';
+  response.setEncoding('utf8');
+  try {
+    for await (const chunk of response as AsyncIterable<string>) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+  } catch (error) {
+    throw createError(
+      'ERR_AGENT_REFUSED',
+      { reason: `the stream broke off: ${reasonOf(error)}` },
+      { cause: error },
+    );
+  }
+}
+
+function parseAnswer(text: string, { statusCode = 0 }: IncomingMessage): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw createError(
+      'ERR_AGENT_REFUSED',
+      { reason: `its answer (${statusCode}) is no JSON` },
+      { cause: error },
+    );
+  }
+  if (statusCode === 200) return value;
+  throw errorFromAnswer(value, statusCode);
+}
+
+function errorFromAnswer(value: unknown, statusCode: number): LoopwardenError {
+  const { error } = (value ?? {}) as { error?: Record<string, unknown> };
+  const { code, message, nextStep, where } = error ?? {};
+  if (!isErrorCode(code)) return createError('ERR_AGENT_REFUSED', { reason: `it answered ${statusCode}` });
+  return new LoopwardenError(
+    code,
+    String(message),
+    String(nextStep),
+    where === undefined ? {} : { where: String(where) },
+  );
+}

@@ -1,0 +1,61 @@
+import type { MetricsSource } from '../src/sinks/metrics-source.js';
+
+/** A source with the label sets of bpf/event.h, cut short, and a value at each place that tells the place. */
+export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsSource {
+  const labels = {
+    commands: ['LOOP_SET_FD', 'LOOP_CONFIGURE'],
+    results: ['ok', 'EBUSY', 'other'],
+    deviceStates: ['unbound', 'bound'],
+    ownerClasses: ['initial', 'userns', 'unknown'],
+    subsystems: ['other', 'block', 'bdi'],
+    actions: ['other', 'add', 'remove', 'change'],
+    verdicts: ['deliver', 'hide'],
+    rules: ['not_loop', 'holder'],
+    eventKinds: ['ioctl', 'uevent', 'receiver'],
+    dropReasons: ['ring_full', 'inflight_full', 'owner_map_full', 'userns_map_full'],
+    hooks: [
+      { hook: 'ioctl', link: 'tp_btf' },
+      { hook: 'ioctl', link: 'fexit' },
+      { hook: 'uevent_delivery', link: 'socket_filter' },
+    ],
+    receiverClasses: ['filtered', 'allowed', 'foreign_filter', 'unfiltered'],
+    programs: ['ioctl_enter', 'uevent_filter'],
+    filterModes: ['off', 'observe', 'hide'],
+  };
+  return {
+    labels,
+    build: { version: '0.1.0', revision: 'abc' },
+    ioctls: () => [0, 1, 2, 3, 4, 5],
+    ioctlDurations: () => [
+      { buckets: [1, 2, 0, 0, 0, 0, 0, 3], sumSeconds: 42.5 },
+      { buckets: [0, 0, 0, 0, 0, 0, 0, 0], sumSeconds: 0 },
+    ],
+    devices: () => [1, 2, 3, 4, 5, 6],
+    deviceInfo: function* () {
+      for (let n = 0; n < 1000; n++) {
+        yield {
+          device: `loop${n}`,
+          diskseq: String(n),
+          userns: '3',
+          containerId: 'a"b\\c\nd',
+          runtime: 'crun',
+        };
+      }
+    },
+    uevents: () => Array.from({ length: 24 }, (_, index) => index),
+    deliveries: () => [10, 0, 0, 20],
+    events: () => [1, 2, 3],
+    drops: () => [0, 0, 0, 0],
+    hooksAttached: () => [1, 0, 1],
+    ringBytes: () => ({ available: 128, size: 8_388_608 }),
+    receivers: () => [2, 0, 0, 0],
+    orphans: () => 1,
+    programRuns: () => [
+      { runs: 5, seconds: 0.25 },
+      { runs: 6, seconds: 0 },
+    ],
+    auditLines: () => ({ written: 9, lost: 0 }),
+    filterMode: () => 'hide',
+    ...overrides,
+  };
+}
