@@ -149,7 +149,8 @@ Napi::Value Program::TestRun(const Napi::CallbackInfo &info)
 	Bytes data = BytesArgument(info, 0, "data");
 	if (data.size > UINT32_MAX)
 		ThrowRange(info.Env(), "data is too long");
-	LIBBPF_OPTS(bpf_test_run_opts, options);
+	struct bpf_test_run_opts options = {};
+	options.sz = sizeof(options);
 	options.data_in = data.data;
 	options.data_size_in = data.size;
 	options.repeat =

@@ -196,7 +196,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
     const change = registry.apply(event);
     const { device, ended } = change;
     const { devno } = event.record;
-    const named = device && { name: device.name, devno };
+    const named = device && { name: device.name, devno, diskseq: device.diskseq };
     trail.record(entryOfEvent(event, named, device?.life));
     if (device === undefined) return;
     const creator = creatorOf(owners, devno);

@@ -48,13 +48,10 @@ export const configSchema = z.strictObject({
     }),
   }),
   http: z.strictObject({
-    address: z
-      .union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' })
-      .default('127.0.0.1')
-      .meta({
-        description: 'IP address that /metrics and the health pages listen on',
-        flag: '--http-address',
-      }),
+    address: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }).default('127.0.0.1').meta({
+      description: 'IP address that /metrics and the health pages listen on',
+      flag: '--http-address',
+    }),
     port: count(0, 65_535)
       .default(9847)
       .meta({ description: 'TCP port of the same; 0 lets the kernel choose', flag: '--http-port' }),

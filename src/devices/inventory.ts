@@ -2,7 +2,7 @@
 import type { UsernsEntry } from '../kernel/abi.js';
 import type { BpfMap } from '../kernel/native.js';
 import { livingUserNamespaces, populatedUserNamespaces } from './namespaces.js';
-import { ownerClass, ownerOf, readOwners, readUserNamespaces } from './owners.js';
+import { ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
 import { listLoops, readLoop } from './sysfs.js';
 import { type DeviceView, type Ownership, viewDevice } from './view.js';
@@ -33,7 +33,7 @@ export function createInventory(maps: { owners: BpfMap; userns: BpfMap }, regist
   const ownership = (): Ownership => {
     const owners = readOwners(maps.owners);
     const userNamespaces = readUserNamespaces(maps.userns);
-    const someOwned = [...owners.values()].some((entry) => ownerClass(ownerOf(entry)) === 'userns');
+    const someOwned = [...owners.values()].some((entry) => ownerOf(entry, true).class === 'userns');
     return { owners, userNamespaces, living: living(userNamespaces, someOwned) };
   };
 

@@ -19,10 +19,24 @@ export const USERNS_NONE = 0n;
 export type OwnerClass = 'initial' | 'userns' | 'unknown';
 export const OWNER_CLASSES: readonly OwnerClass[] = ['initial', 'userns', 'unknown'];
 
-/** Holder, else creator; nobody: 0n. */
-export function ownerOf(entry: OwnerEntry | undefined): bigint {
-  if (entry === undefined) return USERNS_NONE;
-  return entry.holder !== USERNS_NONE ? entry.holder : entry.creator;
+export type OwnerRole = 'holder' | 'creator';
+
+export interface Owner {
+  /** USERNS_NONE: nobody was seen. */
+  id: bigint;
+  class: OwnerClass;
+  as: OwnerRole | null;
+}
+
+/**
+ * Holder, else creator. BPF learns that a life has ended when it next looks at the device, so the holder counts only
+ * while something is attached.
+ */
+export function ownerOf(entry: OwnerEntry | undefined, bound: boolean): Owner {
+  const holder = bound ? (entry?.holder ?? USERNS_NONE) : USERNS_NONE;
+  const id = holder !== USERNS_NONE ? holder : (entry?.creator ?? USERNS_NONE);
+  const role = holder !== USERNS_NONE ? 'holder' : 'creator';
+  return { id, class: ownerClass(id), as: id === USERNS_NONE ? null : role };
 }
 
 export function ownerClass(owner: bigint): OwnerClass {

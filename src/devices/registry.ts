@@ -33,6 +33,8 @@ export interface Life {
 export interface Device {
   devno: number;
   name: string;
+  /** Of the newest life that an event told of. */
+  diskseq: bigint;
   life: Life | undefined;
   /** Has the host been told of the device, and is what it was last told still so? Hand-over depends on it. */
   host: { sawDevice: boolean; sawLife: boolean };
@@ -60,7 +62,11 @@ export function createRegistry(partShift: number): Registry {
   const demand = (devno: number): Device => {
     let device = devices.get(devno);
     if (device === undefined) {
-      device = { devno, name: loopName(devno, partShift), life: undefined, host: { sawDevice: false, sawLife: false } };
+      device = {
+        devno,
+        name: loopName(devno, partShift),
+        diskseq: 0n,
+        life: undefined, host: { sawDevice: false, sawLife: false } };
       devices.set(devno, device);
     }
     return device;
@@ -70,6 +76,7 @@ export function createRegistry(partShift: number): Registry {
     if (record.devno === 0) return { device: undefined, ended: undefined };
     // A number that the caller made up must not grow the registry.
     const device = record.result < 0 ? devices.get(record.devno) : demand(record.devno);
+    if (device !== undefined && record.after.diskseq > 0n) device.diskseq = record.after.diskseq;
     if (device === undefined || record.result < 0) return { device, ended: undefined };
     if (BEGINS_LIFE.has(record.command)) device.life = lifeOf(record, path);
     else if (record.command === LOOP_COMMAND.LOOP_CTL_REMOVE) devices.delete(record.devno);
@@ -84,6 +91,7 @@ export function createRegistry(partShift: number): Registry {
     const device = isRemoval ? devices.get(record.devno) : demand(record.devno);
     if (device === undefined) return { device, ended: undefined };
     if (isRemoval) devices.delete(record.devno);
+    if (record.diskseq > 0n) device.diskseq = record.diskseq;
     if (record.subsystem === UEVENT_SUBSYSTEM.BLOCK && record.wholeDisk === 1) noteHost(device, record);
     const ended = isRemoval || endsLife(record) ? endLife(device) : undefined;
     return { device, ended };
@@ -93,6 +101,7 @@ export function createRegistry(partShift: number): Registry {
     seed(loops) {
       for (const loop of loops) {
         const device = demand(loop.devno);
+        device.diskseq = loop.diskseq;
         device.life = loop.backing ? adoptedLife(loop) : undefined;
         device.host = { sawDevice: true, sawLife: loop.backing !== null };
       }

@@ -1,7 +1,7 @@
 /** The one full view of a device: sysfs, the owner map and the registry's life, joined when somebody asks. */
 import type { OwnerEntry, UsernsEntry } from '../kernel/abi.js';
 import { devnoText } from './devno.js';
-import { type OwnerClass, ownerClass, ownerOf, USERNS_NONE } from './owners.js';
+import { type OwnerClass, type OwnerRole, ownerOf } from './owners.js';
 import type { Registry } from './registry.js';
 import type { SysfsLoop } from './sysfs.js';
 
@@ -22,7 +22,7 @@ export interface DeviceView {
   readOnly: boolean;
   partitions: string[];
   backing: { path: string; offset: number; sizelimit: number } | null;
-  owner: { class: OwnerClass; as: 'holder' | 'creator' | null; userns: UsernsView | null };
+  owner: { class: OwnerClass; as: OwnerRole | null; userns: UsernsView | null };
   /** The owner's user namespace is gone. */
   orphan: boolean;
   /** Who attached the backing file, if the agent saw it. */
@@ -36,9 +36,7 @@ export interface Ownership {
 }
 
 export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Registry): DeviceView {
-  const entry = ownership.owners.get(loop.devno);
-  const owner = ownerOf(entry);
-  const kind = ownerClass(owner);
+  const owner = ownerOf(ownership.owners.get(loop.devno), loop.backing !== null);
   const life = registry.get(loop.devno)?.life;
   const { backing } = loop;
   return {
@@ -50,16 +48,15 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
     readOnly: loop.readOnly,
     partitions: loop.partitions,
     backing: backing && { path: backing.path, offset: backing.offset, sizelimit: backing.sizelimit },
-    owner: { class: kind, as: roleOf(entry), userns: kind === 'userns' ? viewUserns(owner, ownership) : null },
-    orphan: kind === 'userns' && !ownership.living.has(owner),
+    owner: {
+      class: owner.class,
+      as: owner.as,
+      userns: owner.class === 'userns' ? viewUserns(owner.id, ownership) : null,
+    },
+    orphan: owner.class === 'userns' && !ownership.living.has(owner.id),
     attachedBy:
       life?.caller && backing ? { pid: life.caller.pid, comm: life.caller.comm, uid: life.caller.uid } : null,
   };
-}
-
-function roleOf(entry: OwnerEntry | undefined): 'holder' | 'creator' | null {
-  if (entry === undefined || ownerOf(entry) === USERNS_NONE) return null;
-  return entry.holder !== USERNS_NONE ? 'holder' : 'creator';
 }
 
 function viewUserns(id: bigint, { userNamespaces, living }: Ownership): UsernsView {

@@ -1,11 +1,9 @@
 /** The verdict for the host's udev, and the rule behind it, in words. */
-import { type OwnerClass, ownerClass, ownerOf, USERNS_NONE } from '../devices/owners.js';
-import { type OwnerEntry, RULE, RULE_NAMES } from '../kernel/abi.js';
+import type { Owner } from '../devices/owners.js';
+import { RULE, RULE_NAMES } from '../kernel/abi.js';
 import type { FilterModeName } from '../kernel/settings.js';
 
 export interface Explanation {
-  owner: bigint;
-  ownerClass: OwnerClass;
   verdict: 'deliver' | 'hide';
   rule: string;
   words: string;
@@ -20,19 +18,19 @@ const WORDS: Record<string, string> = {
 };
 
 /** The same decision as owner_resolve and receiver_rule of bpf/, for a receiver of the host. */
-export function explainVerdict(entry: OwnerEntry | undefined, mode: FilterModeName): Explanation {
-  const owner = ownerOf(entry);
-  const kind = ownerClass(owner);
-  const rule = ruleName(ruleOf(entry, kind, mode));
-  const hidden = rule === 'creator' || rule === 'holder';
-  return { owner, ownerClass: kind, verdict: hidden ? 'hide' : 'deliver', rule, words: WORDS[rule] ?? rule };
+export function explainVerdict(owner: Pick<Owner, 'class' | 'as'>, mode: FilterModeName): Explanation {
+  const number = ruleOf(owner, mode);
+  const rule = ruleName(number);
+  return { verdict: HIDING.has(number) ? 'hide' : 'deliver', rule, words: WORDS[rule] ?? rule };
 }
 
-function ruleOf(entry: OwnerEntry | undefined, kind: OwnerClass, mode: FilterModeName): number {
-  if (kind === 'unknown') return RULE.UNKNOWN_OWNER;
-  if (kind === 'initial') return RULE.INITIAL_OWNER;
+const HIDING: ReadonlySet<number> = new Set([RULE.CREATOR, RULE.HOLDER]);
+
+function ruleOf(owner: Pick<Owner, 'class' | 'as'>, mode: FilterModeName): number {
+  if (owner.class === 'unknown') return RULE.UNKNOWN_OWNER;
+  if (owner.class === 'initial') return RULE.INITIAL_OWNER;
   if (mode !== 'hide') return RULE.OBSERVE;
-  return entry?.holder === USERNS_NONE ? RULE.CREATOR : RULE.HOLDER;
+  return owner.as === 'creator' ? RULE.CREATOR : RULE.HOLDER;
 }
 
 /** As in metrics, log and output: `receiver_owns`. */

@@ -52,15 +52,15 @@ function ioctlEntry(
   life: Life | undefined,
 ): AuditEntry {
   const { after } = record;
-  // Before an attach and after a detach the number of the life differs; the record names the one it leads to.
-  const diskseq = after.diskseq || record.diskseqBefore;
+  // The life that the call leads to; a control ioctl sees no disk, then it is the registry's.
+  const diskseq = after.diskseq || record.diskseqBefore || device?.diskseq;
   const backingPath = path ?? life?.backing.path;
   return {
     bootNs: record.header.bootNs,
     kind: 'ioctl',
     command: LOOP_COMMAND_NAMES.get(record.command) ?? String(record.command),
     arch: record.arch === SYSCALL_ARCH.COMPAT ? 'i386' : 'x86_64',
-    ...(device && { device: { ...device, ...(diskseq > 0n && { diskseq }) } }),
+    ...(device && { device: { ...device, ...(diskseq && { diskseq }) } }),
     result: resultName(record.result),
     durationNs: record.durationNs,
     caller: record.caller,

@@ -34,7 +34,8 @@ export function formatAuditLine(record: AuditRecord, maxLineBytes = DEFAULT_MAX_
 }
 
 function formatWithin(record: AuditRecord, limit: number): string {
-  let line = `{"seq":${integerText(record.seq)},"time":"${timeText(record.bootNs, record.wallOffsetNs)}"`;
+  let line = record.seq === undefined ? '{' : `{"seq":${integerText(record.seq)},`;
+  line += `"time":"${timeText(record.bootNs, record.wallOffsetNs)}"`;
   line += `,"boot_ns":${integerText(record.bootNs)},"kind":"${record.kind}"`;
   if (record.command !== undefined) line += `,"command":${stringText(record.command, limit)}`;
   if (record.arch !== undefined) line += `,"arch":${stringText(record.arch, limit)}`;

@@ -74,8 +74,8 @@ export interface AuditOwner {
 }
 
 export interface AuditRecord {
-  /** Counts the lines of this run of the agent, from 1. */
-  seq: Integer;
+  /** Counts the lines of the log in this run of the agent, from 1; absent on lines that only the feed gets. */
+  seq?: Integer;
   /** CLOCK_BOOTTIME, nanoseconds. */
   bootNs: Integer;
   /** CLOCK_REALTIME − CLOCK_BOOTTIME, nanoseconds: `time` is `bootNs` plus this. */

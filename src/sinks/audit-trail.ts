@@ -48,7 +48,8 @@ export function createAuditTrail({
     record(entry) {
       const toLog = logged.has(entry.kind);
       if (!toLog && !feed.wanted()) return;
-      const record = { ...entry, seq: ++seq, wallOffsetNs: wallOffset(BigInt(entry.bootNs)) };
+      const wallOffsetNs = wallOffset(BigInt(entry.bootNs));
+      const record = toLog ? { ...entry, seq: ++seq, wallOffsetNs } : { ...entry, wallOffsetNs };
       const line = formatAuditLine(record, maxLineBytes);
       if (toLog) log.write(line);
       feed.publish(line);

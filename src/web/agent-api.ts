@@ -1,7 +1,6 @@
 /** The control API over a running agent. */
 import type { LoadedConfig } from '../config/load.js';
 import type { Inventory } from '../devices/inventory.js';
-import { parseDevno } from '../devices/devno.js';
 import type { DeviceView } from '../devices/view.js';
 import { createError } from '../errors.js';
 import type { HookName, HookOutcome } from '../kernel/hooks.js';
@@ -42,8 +41,7 @@ export function createAgentApi(options: AgentApiOptions): ControlApi {
   const { inventory, receivers, feed, loaded } = options;
 
   const report = (view: DeviceView): DeviceReport => {
-    const entry = inventory.ownership().owners.get(parseDevno(view.devno) ?? 0);
-    const verdict = explainVerdict(entry, options.filterMode());
+    const verdict = explainVerdict(view.owner, options.filterMode());
     return { ...view, hidden: verdict.verdict === 'hide', verdict };
   };
 

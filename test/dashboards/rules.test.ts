@@ -42,8 +42,9 @@ test('every alert is unit-tested both ways: some time or host quiet, some firing
   }[];
   for (const { alert } of alerts) {
     const unit = tests.find(({ name }) => name === alert);
+    assert.ok(unit !== undefined, `${alert} has a unit test`);
     assert.ok(
-      unit?.alert_rule_test?.some(({ exp_alerts }) => exp_alerts?.length === 1),
+      unit.alert_rule_test?.some(({ exp_alerts }) => exp_alerts?.length === 1),
       `${alert} fires for one host`,
     );
     assert.ok(
