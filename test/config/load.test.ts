@@ -7,7 +7,7 @@ import { parseConfig } from '../../src/config/file.js';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { loadConfig } from '../../src/config/load.js';
 import { LoopwardenError, renderErrorLine } from '../../src/errors.js';
-import { tempFolder } from '../temp-folder.js';
+import { tempFolder } from '../support/temp-folder.js';
 
 const NOWHERE = '/nonexistent/config.yaml';
 

@@ -18,7 +18,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { LoopwardenError } from '../../src/errors.js';
 import { type AuditLogState, openAuditLog } from '../../src/sinks/audit-log.js';
-import { tempFolder } from '../temp-folder.js';
+import { tempFolder } from '../support/temp-folder.js';
 
 function linesOf(path: string): { n: number }[] {
   const text = readFileSync(path, 'utf8');

@@ -9,7 +9,7 @@ import { createError, LoopwardenError } from '../../src/errors.js';
 import type { ControlApi } from '../../src/web/control-api.js';
 import { createControlClient } from '../../src/web/control-client.js';
 import { startControlServer } from '../../src/web/control-server.js';
-import { tempFolder } from '../temp-folder.js';
+import { tempFolder } from '../support/temp-folder.js';
 import { ask } from './http-get.js';
 
 interface FakeApi extends ControlApi {

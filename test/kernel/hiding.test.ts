@@ -1,0 +1,138 @@
+/** The host's udev never hears of a container's device, and misses nothing of the host's own. */
+import assert from 'node:assert/strict';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { agentEnvironment, type AuditLine, startAgent } from '../support/agent-process.js';
+import { tempImage } from '../support/image.js';
+import { type Monitor, startMonitor, type Uevent } from '../support/monitor.js';
+import { command, container, host } from '../support/shell.js';
+import { tempFolder } from '../support/temp-folder.js';
+import { startUdevd, udevDatabase } from '../support/udevd.js';
+import { eventually } from '../support/wait.js';
+
+const CYCLES = 200;
+const NAMESPACES = 4;
+
+/** Attach, write (so that udevd's inotify watch fires), detach. */
+const cycle = (image: string): string =>
+  `d=$(losetup -f --show ${image}); echo written | dd of=$d conv=notrunc status=none; losetup -d $d`;
+
+const repeat = (times: number, script: string): string => `for i in $(seq ${times}); do ${script}; done`;
+
+test('hides 200 attachments by user namespaces from udevd and from monitors old and new', async (t) => {
+  await startUdevd(t);
+  const image = tempImage(t);
+  const agent = await startAgent(t);
+  // udevd has seen every device, and watches them.
+  await host(repeat(8, cycle(image)));
+  await host('udevadm settle');
+  const before = await startMonitor(t);
+  const database = udevDatabase();
+  const monitors: Monitor[] = [before];
+
+  const storm = Promise.all(
+    Array.from({ length: NAMESPACES }, async () => {
+      const own = tempImage(t);
+      for (let round = 0; round < 10; round++) await container(repeat(CYCLES / NAMESPACES / 10, cycle(own)));
+    }),
+  );
+  let going = true;
+  void storm.finally(() => {
+    going = false;
+  });
+  while (going && monitors.length < 12) monitors.push(await startMonitor(t));
+  await storm;
+  for (const monitor of monitors) await monitor.catchUp();
+
+  assert.ok(monitors.length > 3, 'monitors were started during the storm');
+  assert.deepEqual(monitors.map((monitor) => monitor.loopEvents()), monitors.map(() => []));
+  await host('udevadm settle');
+  assert.deepEqual(udevDatabase(), database);
+
+  await agent.settle();
+  const configured = agent.audit().filter((line) => line.command === 'LOOP_CONFIGURE' && line.result === 'ok' && line.caller.userns.level > 0);
+  assert.equal(configured.length, CYCLES);
+  for (const line of configured) {
+    assert.equal(line.owner.after, line.caller.userns.id);
+    assert.match(line.backing.path, /disk\.img$/);
+    assert.ok(line.device.diskseq > 0);
+  }
+});
+
+test('delivers every event of the host, in order, while containers use the same devices', async (t) => {
+  await startUdevd(t);
+  // A copy of udevadm on the allow-list hears everything: what was really sent.
+  const witness = join(tempFolder(t), 'udevadm');
+  copyFileSync((await command('sh', ['-c', 'command -v udevadm'])).stdout.trim(), witness);
+  const agent = await startAgent(t, agentEnvironment(t, { LOOPWARDEN_RECEIVERS_ALLOW: witness }));
+  const everything = await startMonitor(t, witness);
+  await eventually('the witness is allowed', async () =>
+    ((await agent.json('doctor')) as { receivers: { executable: string; class: string }[] }).receivers.some(
+      (receiver) => receiver.executable === witness && receiver.class === 'allowed',
+    ),
+  );
+  const hosts = await startMonitor(t);
+
+  const hostImage = tempImage(t);
+  await Promise.all([
+    host(repeat(CYCLES, cycle(hostImage))),
+    ...Array.from({ length: NAMESPACES }, () => container(repeat(CYCLES / NAMESPACES, cycle(tempImage(t))))),
+  ]);
+  await everything.catchUp();
+  await hosts.catchUp();
+  await agent.settle();
+
+  const owned = ownedLives(agent.audit());
+  const isOwned = (event: Uevent): boolean => owned.has(Number(event.DISKSEQ)) || owned.has(Number(event.DISKSEQ) - 1);
+  const sent = everything.loopEvents();
+  const seqnums = (events: Uevent[]): number[] => events.map((event) => Number(event.SEQNUM));
+  assert.equal(owned.size, CYCLES);
+  assert.ok(sent.filter(isOwned).length >= 3 * CYCLES, 'the witness hears of the containers’ devices');
+  assert.deepEqual(seqnums(hosts.loopEvents()), seqnums(sent.filter((event) => !isOwned(event))));
+  assert.ok(hosts.loopEvents().length >= 3 * CYCLES);
+});
+
+/** Numbers of the lives that user namespaces held: an attachment raises a disk's number by one, and so does its end. */
+function ownedLives(audit: AuditLine[]): Set<number> {
+  return new Set(
+    audit
+      .filter((line) => line.command === 'LOOP_CONFIGURE' && line.result === 'ok' && line.caller.userns.level > 0)
+      .map((line) => Number(line.device.diskseq)),
+  );
+}
+
+test('hides devices that user namespaces make and remove, bdi included, and shows those of the host', async (t) => {
+  await startUdevd(t);
+  const agent = await startAgent(t);
+  const monitor = await startMonitor(t);
+  const database = udevDatabase();
+  const make = (number: number): string =>
+    `python3 -c "import fcntl; f=open('/dev/loop-control'); fcntl.ioctl(f,0x4C80,${number}); fcntl.ioctl(f,0x4C81,${number})"`;
+
+  await container(repeat(CYCLES, make(777)));
+  await monitor.catchUp();
+  assert.deepEqual(monitor.loopEvents(), []);
+  await host('udevadm settle');
+  assert.deepEqual(udevDatabase(), database);
+
+  await host(make(778));
+  await monitor.catchUp();
+  const heard = monitor.loopEvents().map((event) => `${event.ACTION} ${event.DEVPATH}`);
+  assert.deepEqual(heard.sort(), [
+    'add /devices/virtual/bdi/7:778',
+    'add /devices/virtual/block/loop778',
+    'remove /devices/virtual/bdi/7:778',
+    'remove /devices/virtual/block/loop778',
+  ]);
+
+  await agent.settle();
+  const lines = agent.audit().filter((line) => line.device?.name === 'loop777' && line.kind === 'ioctl');
+  const count = (name: string): number => lines.filter((line) => line.command === name && line.result === 'ok').length;
+  assert.deepEqual([count('LOOP_CTL_ADD'), count('LOOP_CTL_REMOVE')], [CYCLES, CYCLES]);
+  const metrics = await agent.metrics();
+  assert.equal(metrics.get('loopwarden_loop_ioctls_total{command="LOOP_CTL_ADD",result="ok"}'), CYCLES + 1);
+  assert.equal(metrics.get('loopwarden_uevents_total{subsystem="bdi",action="add",verdict="hide"}'), CYCLES);
+  for (const line of lines.filter((each) => each.command === 'LOOP_CTL_ADD'))
+    assert.equal(line.owner.after, line.caller.userns.id);
+});

@@ -1,0 +1,130 @@
+/** A real agent in a process of its own, with its own socket, port, pins and log. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
+import { command, type Outcome } from './shell.js';
+import { tempFolder } from './temp-folder.js';
+import { eventually } from './wait.js';
+
+const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
+
+// biome-ignore lint/suspicious/noExplicitAny: lines of the log are read as they come
+export type AuditLine = any;
+
+export interface AgentProcess {
+  url: string;
+  pid: number;
+  auditPath: string;
+  env: NodeJS.ProcessEnv;
+  /** Every line of the log so far. */
+  audit(): AuditLine[];
+  /** Resolves when the log says everything that the kernel has recorded so far. */
+  settle(): Promise<void>;
+  /** loopwarden with these arguments, against this agent. */
+  cli(...args: string[]): Promise<Outcome>;
+  json(...args: string[]): Promise<AuditLine>;
+  metrics(): Promise<Map<string, number>>;
+  /** Everything the agent wrote to stderr. */
+  log(): string;
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface AgentEnvironment {
+  env: NodeJS.ProcessEnv;
+  auditPath: string;
+}
+
+/** For agents that follow each other on the same pins. All traces are gone after the test. */
+export function agentEnvironment(t: TestContext, more: NodeJS.ProcessEnv = {}): AgentEnvironment {
+  const folder = tempFolder(t);
+  const auditPath = join(folder, 'audit.ndjson');
+  const env = {
+    ...process.env,
+    LOOPWARDEN_HTTP_PORT: '0',
+    LOOPWARDEN_API_SOCKET: join(folder, 'api.sock'),
+    LOOPWARDEN_PINS_PATH: `/sys/fs/bpf/loopwarden-test-${process.pid}`,
+    LOOPWARDEN_AUDIT_PATH: auditPath,
+    LOOPWARDEN_AUDIT_KINDS: 'ioctl,life,agent,uevent',
+    ...more,
+  };
+  t.after(async () => {
+    const { code, stderr } = await command(process.execPath, [MAIN, 'uninstall'], env);
+    assert.equal(code, 0, `uninstall: ${stderr}`);
+  });
+  return { env, auditPath };
+}
+
+/** After the test: no record was lost, and the agent stops well. */
+export async function startAgent(t: TestContext, environment = agentEnvironment(t)): Promise<AgentProcess> {
+  const { env, auditPath } = environment;
+  const linesBefore = readLines(auditPath).length;
+  const child = spawn(process.execPath, [MAIN, 'run', '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const exited = exitOf(child);
+  const status = await Promise.race([
+    eventually('the agent greets', () => stdout.includes('\n') && (JSON.parse(stdout) as { metricsUrl: string })),
+    exited.then((code): never => {
+      throw new Error(`the agent ended with ${code}: ${stderr}`);
+    }),
+  ]);
+  const cli = (...args: string[]): Promise<Outcome> => command(process.execPath, [MAIN, ...args], env);
+  const json = async (...args: string[]): Promise<AuditLine> => {
+    const { code, stdout: text, stderr: complaint } = await cli(...args, '--json');
+    assert.ok(code === 0, `${args.join(' ')}: exit ${code}: ${complaint}`);
+    return JSON.parse(text);
+  };
+  const audit = () => readLines(auditPath);
+  const metrics = async (): Promise<Map<string, number>> => {
+    const text = await (await fetch(`${status.metricsUrl}/metrics`)).text();
+    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
+  };
+  const agent: AgentProcess = {
+    url: status.metricsUrl,
+    pid: child.pid ?? 0,
+    auditPath,
+    env,
+    audit,
+    cli,
+    json,
+    metrics,
+    log: () => stderr,
+    async settle() {
+      const produced = (await metrics()).get('loopwarden_events_total{kind="ioctl"}') ?? 0;
+      const own = () => audit().slice(linesBefore).filter((line) => line.kind === 'ioctl').length;
+      await eventually('the log is complete', () => own() >= produced);
+    },
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      return exited;
+    },
+  };
+  t.after(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const drops = [...(await metrics())].filter(([name, value]) => name.startsWith('loopwarden_drops_total') && value > 0);
+    assert.equal(await agent.stop(), 0, stderr);
+    assert.deepEqual(drops, []);
+  });
+  return agent;
+}
+
+function readLines(path: string): AuditLine[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n');
+  // What follows the last newline is being written.
+  return lines.slice(0, -1).filter(Boolean).map((line) => JSON.parse(line));
+}
+
+function exitOf(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => child.once('exit', resolve));
+}
