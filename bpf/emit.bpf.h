@@ -6,22 +6,7 @@
 #include "owner.bpf.h"
 #include "task.bpf.h"
 
-#define WAKEUP_INTERVAL_NS 10000000ULL
 #define PATH_COMPONENTS_MAX 64
-
-__weak __u64 last_wakeup_boot_ns;
-
-/*
- * At most one wake-up each 10 ms: after one, the reader drains once more on a timer that is longer than this, so
- * a record that came without a wake-up is never left behind.
- */
-static __always_inline __u64 wakeup_flags(__u64 now)
-{
-	if (now - last_wakeup_boot_ns < WAKEUP_INTERVAL_NS)
-		return BPF_RB_NO_WAKEUP;
-	last_wakeup_boot_ns = now;
-	return BPF_RB_FORCE_WAKEUP;
-}
 
 /* Numbers the record even if there is no room for it, so that a loss shows as a hole. */
 static __always_inline __u64 next_cpu_seq(void)

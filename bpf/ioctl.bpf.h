@@ -181,9 +181,9 @@ static __always_inline void fill_ioctl(struct ioctl_event *record, const struct 
 	record->path_truncated = 0;
 }
 
-static __always_inline void submit_ioctl(void *record, __u64 now)
+static __always_inline void submit_ioctl(void *record)
 {
-	bpf_ringbuf_submit(record, wakeup_flags(now));
+	bpf_ringbuf_submit(record, 0);
 	count(&event_counts, EVENT_KIND_IOCTL);
 }
 
@@ -232,7 +232,7 @@ static __always_inline void ioctl_returned(__s64 result)
 		fill_ioctl(&record->event, &call, task, result, devno, owner_after, now);
 		record->event.after = after;
 		record->event.path_length = fill_path(record, BPF_CORE_READ(loop, lo_backing_file));
-		submit_ioctl(record, now);
+		submit_ioctl(record);
 	} else {
 		struct ioctl_event *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 
@@ -243,7 +243,7 @@ static __always_inline void ioctl_returned(__s64 result)
 		fill_header(&record->header, EVENT_KIND_IOCTL, sizeof(*record), cpu_seq, now);
 		fill_ioctl(record, &call, task, result, devno, owner_after, now);
 		record->after = after;
-		submit_ioctl(record, now);
+		submit_ioctl(record);
 	}
 }
 

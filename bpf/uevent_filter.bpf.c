@@ -59,7 +59,7 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 	record->diskseq = event->fields.diskseq;
 	record->state = state < 0 ? LOOP_STATE_UNBOUND : state;
 	record->whole_disk = event->name.whole_disk;
-	bpf_ringbuf_submit(record, wakeup_flags(now));
+	bpf_ringbuf_submit(record, 0);
 	count(&event_counts, EVENT_KIND_UEVENT);
 }
 

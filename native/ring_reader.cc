@@ -99,6 +99,8 @@ class RingPump : public std::enable_shared_from_this<RingPump>
 	void Start(const MapState &map);
 	void Close();
 	void Unref();
+	void Pause();
+	void Resume();
 
 	enum class Caller { kEventLoop, kScript };
 	// Number of records, or -1 with an exception pending.
@@ -208,6 +210,19 @@ void RingPump::Unref()
 {
 	if (poll_)
 		uv_unref(reinterpret_cast<struct uv_handle_s *>(poll_));
+}
+
+void RingPump::Pause()
+{
+	if (poll_)
+		uv_poll_stop(poll_);
+}
+
+void RingPump::Resume()
+{
+	int error = poll_ ? uv_poll_start(poll_, kUvReadable, OnReadable) : 0;
+	if (error)
+		ThrowErrno(env_, "resume", -error);
 }
 
 void RingPump::OnReadable(struct uv_poll_s *poll, int status, int) noexcept
@@ -326,6 +341,8 @@ void RingReader::Register(Napi::Env env)
 	Define(env, {
 			Call<&RingReader::Drain>("drain"),
 			Call<&RingReader::Stats>("stats"),
+			Call<&RingReader::Pause>("pause"),
+			Call<&RingReader::Resume>("resume"),
 			Call<&RingReader::Unreference>("unref"),
 		    });
 }
@@ -361,6 +378,18 @@ Napi::Value RingReader::Stats(const Napi::CallbackInfo &info)
 	    Napi::Number::New(info.Env(), static_cast<double>(state_->pump->AvailableBytes())));
 	stats.Set("sizeBytes", Napi::Number::New(info.Env(), state_->pump->SizeBytes()));
 	return stats;
+}
+
+Napi::Value RingReader::Pause(const Napi::CallbackInfo &info)
+{
+	state_->pump->Pause();
+	return info.Env().Undefined();
+}
+
+Napi::Value RingReader::Resume(const Napi::CallbackInfo &info)
+{
+	state_->pump->Resume();
+	return info.Env().Undefined();
 }
 
 Napi::Value RingReader::Unreference(const Napi::CallbackInfo &info)

@@ -32,6 +32,8 @@ class RingReader : public Wrapped<RingReader, RingState>
       private:
 	Napi::Value Drain(const Napi::CallbackInfo &info);
 	Napi::Value Stats(const Napi::CallbackInfo &info);
+	Napi::Value Pause(const Napi::CallbackInfo &info);
+	Napi::Value Resume(const Napi::CallbackInfo &info);
 	Napi::Value Unreference(const Napi::CallbackInfo &info);
 };
 

@@ -3,10 +3,10 @@ import type { BpfMap, NativeAddon } from '../kernel/native.js';
 import { type DecodedBatch, decodeBatch } from './decode.js';
 
 /**
- * Longer than WAKEUP_INTERVAL_NS of bpf/emit.bpf.h (10 ms): a record that came without a wake-up waits at most
- * this long.
+ * The kernel wakes the reader only for a record that finds the ring empty. So after each wake-up the ring is left to
+ * fill for this long: at most one wake-up in that time, however many records, and none is ever left behind.
  */
-const DRAIN_DELAY_MS = 12;
+const GATHER_MS = 5;
 
 export interface EventRing {
   /** Reads what there is now. */
@@ -24,11 +24,13 @@ export function openEventRing(
   let timer: NodeJS.Timeout | undefined;
   const reader = native.openRingReader(map, (bytes) => {
     onBatch(decodeBatch(bytes));
-    // Drain once more after a quiet interval; while records come, each batch sets the next drain.
-    timer ??= setTimeout(() => {
-      timer = undefined;
+    if (timer !== undefined) return;
+    reader.pause();
+    timer = setTimeout(() => {
       reader.drain();
-    }, DRAIN_DELAY_MS);
+      timer = undefined;
+      reader.resume();
+    }, GATHER_MS);
   });
   return {
     drain: () => reader.drain(),

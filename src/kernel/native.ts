@@ -98,6 +98,10 @@ export interface RingReader {
   drain(): number;
   /** Bytes that wait in the ring, and its size. */
   stats(): { availableBytes: number; sizeBytes: number };
+  /** No wake-up until `resume`; `drain` still reads. */
+  pause(): void;
+  /** What came meanwhile wakes at once. */
+  resume(): void;
   unref(): void;
   close(): void;
 }

@@ -1,0 +1,29 @@
+/**
+ * A reporter of node:test for scripts/test.sh: one line, `passed failed skipped`, after the last event.
+ *
+ * Suites are no tests. A file without any test is reported by Node as one passed test with the file's name; it counts
+ * as failed here, since a file that ends before its tests would pass silently.
+ */
+import { resolve } from 'node:path';
+
+export default async function* countResults(events) {
+  let passed = 0;
+  let failed = 0;
+  let skipped = 0;
+  for await (const { type, data } of events) {
+    if (type !== 'test:pass' && type !== 'test:fail') continue;
+    const { name, file, skip, todo, details } = data;
+    if (details?.type === 'suite') continue;
+    const isFile = data.nesting === 0 && file !== undefined && resolve(name) === resolve(file);
+    if (isSet(skip) || isSet(todo)) skipped += 1;
+    else if (type === 'test:pass' && !isFile) passed += 1;
+    else failed += 1;
+    if (type === 'test:pass' && isFile) process.stderr.write(`${name}: has no test\n`);
+  }
+  yield `${passed} ${failed} ${skipped}\n`;
+}
+
+/** `test.skip('…')` sets true, `{ skip: 'why' }` the text, an empty one included. */
+function isSet(mark) {
+  return mark !== undefined && mark !== false && mark !== null;
+}

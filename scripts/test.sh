@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Runs the tests; with a PATTERN (extended regular expression) only the files whose path matches it.
+# What shares the kernel's loop devices and uevents with everything else (test/kernel, test/e2e) runs one file at a time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.cache/tools:$PATH:/usr/sbin:/sbin"
+pattern=${1:-.}
+
+# test/vm boots kernels and has its own runner.
+mapfile -t all < <(find test -name '*.test.ts' -not -path 'test/vm/*' | sort | grep -E -- "$pattern" || true)
+shared=()
+alone=()
+for file in "${all[@]}"; do
+	case $file in
+	test/kernel/* | test/e2e/*) alone+=("$file") ;;
+	*) shared+=("$file") ;;
+	esac
+done
+
+counts=$(mktemp)
+trap 'rm -f "$counts"' EXIT
+status=0
+
+# Usage: run_tests CONCURRENCY FILE...
+run_tests() {
+	local concurrency=$1 one
+	shift
+	[ $# -gt 0 ] || return 0
+	one=$(mktemp)
+	# The time limit is for what hangs: a test that waits has its own, shorter one.
+	node --import tsx --test --test-concurrency="$concurrency" --test-timeout=900000 \
+		--test-reporter=spec --test-reporter-destination=stdout \
+		--test-reporter=./scripts/test-reporter.mjs --test-reporter-destination="$one" "$@" || status=1
+	# A runner that died wrote no counts.
+	if [ -s "$one" ]; then cat "$one" >>"$counts"; else echo "0 1 0" >>"$counts"; fi
+	rm -f "$one"
+}
+
+processors=$(nproc)
+run_tests "$((processors > 2 ? processors : 2))" "${shared[@]}"
+run_tests 1 "${alone[@]}"
+
+read -r passed failed skipped < <(awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$counts")
+if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+if [ $((passed + failed)) -eq 0 ]; then
+	echo "no test ran for: $pattern" >&2
+	failed=1
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
