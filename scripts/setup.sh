@@ -65,6 +65,7 @@ util-linux       unshare
 mount            losetup
 e2fsprogs        mkfs.ext4
 procps           ps
+procps           pidof
 curl             curl
 clang-format     clang-format
 "
@@ -104,12 +105,12 @@ apt() {
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
-# The package `prometheus` would add a service and a user to the host; the tests want one program of it.
+# Debian 12 has promtool only within `prometheus`, which would add a service and a user to the host.
 unpack_promtool() {
 	local folder
 	folder=$(mktemp -d .cache/promtool.XXXXXX)
 	(cd "$folder" && apt download prometheus && logged dpkg-deb -x ./*.deb .)
-	mv "$folder/usr/bin/promtool" .cache/tools/promtool
+	logged mv "$folder/usr/bin/promtool" .cache/tools/promtool
 	rm -r "$folder"
 }
 
@@ -117,6 +118,10 @@ if [ ${#missing[@]} -gt 0 ] || $promtool_missing; then
 	if [ -e /etc/debian_version ] && is_there apt-get; then
 		say "updating the list of Debian packages"
 		apt update
+		if $promtool_missing && apt-cache show promtool >/dev/null 2>&1; then
+			missing+=(promtool)
+			promtool_missing=false
+		fi
 		if [ ${#missing[@]} -gt 0 ]; then
 			say "installing Debian packages: ${missing[*]}"
 			forbid_daemons
@@ -128,7 +133,7 @@ if [ ${#missing[@]} -gt 0 ] || $promtool_missing; then
 			unpack_promtool
 		fi
 	else
-		$promtool_missing && missing+=(prometheus)
+		$promtool_missing && missing+=(promtool)
 		echo "setup: this is not Debian; what these Debian packages hold is missing here: ${missing[*]}" >&2
 		echo "setup: going on without" >&2
 	fi

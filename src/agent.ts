@@ -106,6 +106,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
     filtering: () => filter.mode() !== 'off',
   });
   cleanup.add(() => receivers.close());
+  receivers.refuseSecondAgent();
   const filter = openFilter(native, {
     settings: programs.map('settings'),
     announcements: programs.map('receiver_events'),

@@ -76,8 +76,8 @@ export const ERRORS = {
   },
   ERR_ALREADY_RUNNING: {
     exitCode: EXIT.no,
-    message: 'another agent answers on {path}',
-    nextStep: 'stop it first, or give this one another api.socket and pins.path',
+    message: 'another agent is running: {trace}',
+    nextStep: 'stop it first; a host has one agent',
   },
   ERR_PORT_IN_USE: {
     exitCode: EXIT.usage,

@@ -8,7 +8,7 @@ export const uninstall: Command = {
   summary: 'after the agent’s stop: take the filter off every socket and remove all pins',
   async action({ loaded, agent, json, print }): Promise<ExitCode> {
     const { config } = loaded;
-    if (await isRunning(agent)) throw createError('ERR_ALREADY_RUNNING', { path: config.api.socket });
+    if (await isRunning(agent)) throw createError('ERR_ALREADY_RUNNING', { trace: `it answers on ${config.api.socket}` });
     const { removeTraces } = await import('../kernel/traces.js');
     const removed = removeTraces(config.pins.path);
     print(json ? removed : `filters taken off: ${removed.filters}; pins: ${removed.pins ? 'removed' : 'there were none'}`);

@@ -6,6 +6,7 @@
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
+import { createError } from '../errors.js';
 import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
 import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError } from './native.js';
 
@@ -38,6 +39,8 @@ export interface Receivers {
   scan(): readonly Receiver[];
   /** As of the last scan. */
   list(): readonly Receiver[];
+  /** @throws ERR_ALREADY_RUNNING when another agent, wherever its files are, listens for this host's uevents */
+  refuseSecondAgent(): void;
   /** Takes the filter off every receiver; returns how many had it. */
   detachAll(): number;
   /** Of the host's udevd, as of the last scan; 0: none. */
@@ -73,12 +76,19 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
     return [...seen.values()];
   };
 
+  const programName = (filterId: number): string =>
+    filterId === 0 || filterId === CLASSIC_FILTER ? '' : (native.programName(filterId) ?? '');
+
   const isOurs = (filterId: number): boolean =>
-    filterId !== 0 &&
-    filterId !== CLASSIC_FILTER &&
-    (filterId === options.delivery.id || native.programName(filterId)?.startsWith('uevent_delivery') === true);
+    filterId === options.delivery.id || programName(filterId).startsWith('uevent_delivery');
 
   return {
+    refuseSecondAgent() {
+      // Only an agent has this filter, and on its own listener: nothing else says so across chroots and sockets.
+      const other = entries().find(({ filterId }) => programName(filterId).startsWith('uevent_emission'));
+      if (other)
+        throw createError('ERR_ALREADY_RUNNING', { trace: `process ${other.pid} listens for the host’s uevents` });
+    },
     scan() {
       receivers = entries().flatMap((entry) => examine(native, options, entry, isOurs));
       return receivers;

@@ -6,7 +6,7 @@ import { removePins } from './pins.js';
 import { loadPrograms } from './programs.js';
 import { openReceivers } from './receivers.js';
 
-/** @throws ERR_NOT_ROOT, ERR_BPF_REFUSED */
+/** @throws ERR_NOT_ROOT, ERR_BPF_REFUSED, ERR_ALREADY_RUNNING */
 export function removeTraces(pinRoot: string): { filters: number; pins: boolean } {
   const native = loadNative();
   checkPermission(native);
@@ -24,6 +24,7 @@ export function removeTraces(pinRoot: string): { filters: number; pins: boolean 
     filtering: () => false,
   });
   try {
+    receivers.refuseSecondAgent();
     return { filters: receivers.detachAll(), pins: removePins(pinRoot) };
   } finally {
     receivers.close();

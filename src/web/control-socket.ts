@@ -22,7 +22,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
   } catch (error) {
     if (error instanceof LoopwardenError) throw error;
     // Bound between our look and our bind: another agent started at the same moment.
-    if (codeOf(error) === 'EADDRINUSE') throw createError('ERR_ALREADY_RUNNING', { path }, { cause: error });
+    if (codeOf(error) === 'EADDRINUSE') throw createError('ERR_ALREADY_RUNNING', { trace: `it answers on ${path}` }, { cause: error });
     throw createError('ERR_SOCKET_PATH', { path, reason: reasonOf(error) }, { cause: error });
   }
 }
@@ -33,7 +33,7 @@ async function removeStale(path: string): Promise<void> {
   if (!before.isSocket()) {
     throw createError('ERR_SOCKET_PATH', { path, reason: 'it exists and is not a socket' });
   }
-  if (await isAnswered(path)) throw createError('ERR_ALREADY_RUNNING', { path });
+  if (await isAnswered(path)) throw createError('ERR_ALREADY_RUNNING', { trace: `it answers on ${path}` });
   // Not a socket that another agent has put there since.
   const now = await statOf(path);
   if (now !== undefined && now.ino === before.ino && now.ctimeMs === before.ctimeMs) await unlink(path);
