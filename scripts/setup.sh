@@ -147,7 +147,7 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
 	if ! npm ci "${npm_options[@]}" >>"$log" 2>&1 </dev/null; then
 		grep -q EUSAGE "$log" || { tail -n 40 "$log" >&2; fail "failed: npm ci"; }
 		say "package-lock.json does not fit package.json: npm install instead"
-		logged npm install "${npm_options[@]}" </dev/null
+		logged npm install --no-save "${npm_options[@]}" </dev/null
 	fi
 	touch node_modules/.package-lock.json
 fi

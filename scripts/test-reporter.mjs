@@ -6,6 +6,7 @@
  */
 import { resolve } from 'node:path';
 
+// biome-ignore lint/style/noDefaultExport: node:test takes nothing else
 export default async function* countResults(events) {
   let passed = 0;
   let failed = 0;

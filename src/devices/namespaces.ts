@@ -22,11 +22,22 @@ export function livingUserNamespaces(
   populated: ReadonlySet<number>,
 ): Set<bigint> {
   const living = new Set<bigint>();
-  for (const [id, entry] of known) {
-    if (!populated.has(entry.inum)) continue;
+  for (const [id, { inum }] of newestOfEachInum(known)) {
+    if (!populated.has(inum)) continue;
     for (let at = id; at !== 0n && !living.has(at); at = known.get(at)?.parent ?? 0n) living.add(at);
   }
   return living;
+}
+
+/** The kernel gives a number again as soon as it is free: only who was seen with it last can be behind it now. */
+function newestOfEachInum(known: ReadonlyMap<bigint, UsernsEntry>): [bigint, UsernsEntry][] {
+  const newest = new Map<number, [bigint, UsernsEntry]>();
+  for (const [id, entry] of known) {
+    const other = newest.get(entry.inum)?.[1];
+    if (other === undefined || other.firstSeenBootNs < entry.firstSeenBootNs)
+      newest.set(entry.inum, [id, entry]);
+  }
+  return [...newest.values()];
 }
 
 function inumOf(path: string): number | undefined {

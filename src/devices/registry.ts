@@ -7,8 +7,8 @@ import {
   type Caller,
   type IoctlEvent,
   LOOP_COMMAND,
-  type LoopConfigState,
   LOOP_STATE,
+  type LoopConfigState,
   UEVENT_ACTION,
   UEVENT_SUBSYSTEM,
   type UeventEvent,
@@ -54,35 +54,52 @@ export interface Registry {
   size(): number;
 }
 
+/** LO_FLAGS_AUTOCLEAR of include/uapi/linux/loop.h; LOOP_CLR_FD sets it too. The others are below. */
+const AUTOCLEAR = 4;
+
 const BEGINS_LIFE: ReadonlySet<number> = new Set([LOOP_COMMAND.LOOP_CONFIGURE, LOOP_COMMAND.LOOP_SET_FD]);
 
 export function createRegistry(partShift: number): Registry {
   const devices = new Map<number, Device>();
+  // The remove uevent comes before the return of the LOOP_CTL_REMOVE that causes it.
+  const removing = new Map<number, Device>();
+
+  const newDevice = (devno: number): Device => ({
+    devno,
+    name: loopName(devno, partShift),
+    diskseq: 0n,
+    life: undefined,
+    host: { sawDevice: false, sawLife: false },
+  });
 
   const demand = (devno: number): Device => {
     let device = devices.get(devno);
     if (device === undefined) {
-      device = {
-        devno,
-        name: loopName(devno, partShift),
-        diskseq: 0n,
-        life: undefined, host: { sawDevice: false, sawLife: false } };
+      device = newDevice(devno);
       devices.set(devno, device);
+      removing.delete(devno);
     }
     return device;
   };
 
   const applyIoctl = (record: IoctlEvent, path: string | undefined): Change => {
     if (record.devno === 0) return { device: undefined, ended: undefined };
+    if (record.command === LOOP_COMMAND.LOOP_CTL_REMOVE && record.result >= 0) return remove(record.devno);
     // A number that the caller made up must not grow the registry.
     const device = record.result < 0 ? devices.get(record.devno) : demand(record.devno);
     if (device !== undefined && record.after.diskseq > 0n) device.diskseq = record.after.diskseq;
     if (device === undefined || record.result < 0) return { device, ended: undefined };
     if (BEGINS_LIFE.has(record.command)) device.life = lifeOf(record, path);
-    else if (record.command === LOOP_COMMAND.LOOP_CTL_REMOVE) devices.delete(record.devno);
     else if (record.command === LOOP_COMMAND.LOOP_CLR_FD && record.after.state === LOOP_STATE.UNBOUND)
       return { device, ended: endLife(device) };
     else if (device.life) updateLife(device.life, record, path);
+    return { device, ended: undefined };
+  };
+
+  const remove = (devno: number): Change => {
+    const device = devices.get(devno) ?? removing.get(devno) ?? newDevice(devno);
+    devices.delete(devno);
+    removing.delete(devno);
     return { device, ended: undefined };
   };
 
@@ -90,10 +107,15 @@ export function createRegistry(partShift: number): Registry {
     const isRemoval = record.action === UEVENT_ACTION.REMOVE && record.wholeDisk === 1;
     const device = isRemoval ? devices.get(record.devno) : demand(record.devno);
     if (device === undefined) return { device, ended: undefined };
-    if (isRemoval) devices.delete(record.devno);
+    if (isRemoval) {
+      devices.delete(record.devno);
+      removing.set(record.devno, device);
+    }
     if (record.diskseq > 0n) device.diskseq = record.diskseq;
     if (record.subsystem === UEVENT_SUBSYSTEM.BLOCK && record.wholeDisk === 1) noteHost(device, record);
-    const ended = isRemoval || endsLife(record) ? endLife(device) : undefined;
+    const ended = isRemoval || endsLife(record, device.life) ? endLife(device) : undefined;
+    // Of a life older than the agent only the owner map knows the holder.
+    if (ended?.holder === USERNS_NONE) ended.holder = record.holderEnded;
     return { device, ended };
   };
 
@@ -113,20 +135,22 @@ export function createRegistry(partShift: number): Registry {
   };
 }
 
-/** __loop_clr_fd sends `change` after the file has gone, while the state is still rundown. */
-function endsLife({ action, synthetic, wholeDisk, state, holderEnded }: UeventEvent): boolean {
-  return (
-    wholeDisk === 1 &&
-    action === UEVENT_ACTION.CHANGE &&
-    synthetic === 0 &&
-    (holderEnded !== USERNS_NONE || state === LOOP_STATE.RUNDOWN)
-  );
+/**
+ * __loop_clr_fd sends `change` after the file has gone, while the state is still rundown. Of a device that is not in
+ * the owner map the state is not known and reads as unbound; a `change` then ends a life that was to end by itself.
+ */
+function endsLife(record: UeventEvent, life: Life | undefined): boolean {
+  const { action, synthetic, wholeDisk, state, holderEnded } = record;
+  if (wholeDisk !== 1 || action !== UEVENT_ACTION.CHANGE || synthetic !== 0) return false;
+  if (holderEnded !== USERNS_NONE || state === LOOP_STATE.RUNDOWN) return true;
+  return state === LOOP_STATE.UNBOUND && life !== undefined && (life.config.flags & AUTOCLEAR) !== 0;
 }
 
 function noteHost(device: Device, { verdict, action, owner }: UeventEvent): void {
   if (verdict !== VERDICT.DELIVER) return;
   if (action === UEVENT_ACTION.ADD) device.host.sawDevice = true;
-  if (action === UEVENT_ACTION.CHANGE) device.host.sawLife = owner !== USERNS_NONE && owner !== USERNS_INITIAL;
+  if (action === UEVENT_ACTION.CHANGE)
+    device.host.sawLife = owner !== USERNS_NONE && owner !== USERNS_INITIAL;
 }
 
 function endLife(device: Device): Life | undefined {
@@ -178,9 +202,11 @@ function adoptedLife({ diskseq, backing, readOnly }: SysfsLoop): Life {
   };
 }
 
-/** LO_FLAGS_* of include/uapi/linux/loop.h. */
 function flagsOf(readOnly: boolean, backing: SysfsLoop['backing']): number {
   return (
-    (readOnly ? 1 : 0) | (backing?.autoclear ? 4 : 0) | (backing?.partscan ? 8 : 0) | (backing?.dio ? 16 : 0)
+    (readOnly ? 1 : 0) |
+    (backing?.autoclear ? AUTOCLEAR : 0) |
+    (backing?.partscan ? 8 : 0) |
+    (backing?.dio ? 16 : 0)
   );
 }

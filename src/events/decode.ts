@@ -25,7 +25,8 @@ export interface DecodedBatch {
 
 /** Each record of a batch is preceded by its length (u32) and a u32 of padding, and padded to 8 bytes. */
 const PREFIX = 8;
-const decoder = new TextDecoder('utf-8');
+/** A byte order mark stays: without it one name could pass for another. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Never throws: bytes that are no record count as malformed, and end the batch if not even their length holds. */
 export function decodeBatch(batch: Uint8Array): DecodedBatch {

@@ -1,6 +1,7 @@
 /** Reads of the parts of a record that are not single integers. Used by the generated decoder. */
 
-const decoder = new TextDecoder('utf-8');
+/** A byte order mark stays: without it one name could pass for another. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** The bytes up to the first NUL, as UTF-8; what is not valid becomes U+FFFD. At most `length` bytes. */
 export function readText(view: DataView, at: number, length: number): string {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { agentEnvironment, type AuditLine, startAgent } from '../support/agent-process.js';
 import { tempImage } from '../support/image.js';
+import { ioctls, LOOP_CTL_ADD, LOOP_CTL_REMOVE } from '../support/ioctl.js';
 import { type Monitor, startMonitor, type Uevent } from '../support/monitor.js';
 import { command, container, host } from '../support/shell.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -111,16 +112,16 @@ test('hides devices that user namespaces make and remove, bdi included, and show
   const agent = await startAgent(t);
   const monitor = await startMonitor(t);
   const database = udevDatabase();
-  const make = (number: number): string =>
-    `python3 -c "import fcntl; f=open('/dev/loop-control'); fcntl.ioctl(f,0x4C80,${number}); fcntl.ioctl(f,0x4C81,${number})"`;
+  const make = (number: number, times: number): string =>
+    ioctls('/dev/loop-control', Array.from({ length: times }, () => [LOOP_CTL_ADD, LOOP_CTL_REMOVE]).flat().map((request) => [request, number]));
 
-  await container(repeat(CYCLES, make(777)));
+  await container(make(777, CYCLES));
   await monitor.catchUp();
   assert.deepEqual(monitor.loopEvents(), []);
   await host('udevadm settle');
   assert.deepEqual(udevDatabase(), database);
 
-  await host(make(778));
+  await host(make(778, 1));
   await monitor.catchUp();
   const heard = monitor.loopEvents().map((event) => `${event.ACTION} ${event.DEVPATH}`);
   assert.deepEqual(heard.sort(), [

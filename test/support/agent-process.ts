@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { defer } from './defer.js';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { command, type Outcome } from './shell.js';
 import { tempFolder } from './temp-folder.js';
@@ -50,7 +51,7 @@ export function agentEnvironment(t: TestContext, more: NodeJS.ProcessEnv = {}): 
     LOOPWARDEN_AUDIT_KINDS: 'ioctl,life,agent,uevent',
     ...more,
   };
-  t.after(async () => {
+  defer(t, async () => {
     const { code, stderr } = await command(process.execPath, [MAIN, 'uninstall'], env);
     assert.equal(code, 0, `uninstall: ${stderr}`);
   });
@@ -109,7 +110,7 @@ export async function startAgent(t: TestContext, environment = agentEnvironment(
       return exited;
     },
   };
-  t.after(async () => {
+  defer(t, async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const drops = [...(await metrics())].filter(([name, value]) => name.startsWith('loopwarden_drops_total') && value > 0);
     assert.equal(await agent.stop(), 0, stderr);

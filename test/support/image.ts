@@ -1,17 +1,20 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { defer } from './defer.js';
 import { command } from './shell.js';
 import { tempFolder } from './temp-folder.js';
 
 /** An image file of the test's own; whatever loop device still has it when the test ends is detached. */
 export function tempImage(t: TestContext, sizeBytes = 8 << 20): string {
-  const path = join(tempFolder(t), 'disk.img');
-  writeFileSync(path, '');
-  truncateSync(path, sizeBytes);
-  t.after(async () => {
+  let path = '';
+  // Before the folder: Node runs these in order, and losetup finds no device of a file that has gone.
+  defer(t, async () => {
     const { stdout } = await command('losetup', ['-j', path, '-n', '-O', 'NAME']);
     for (const device of stdout.split('\n').filter(Boolean)) await command('losetup', ['-d', device.trim()]);
   });
+  path = join(tempFolder(t), 'disk.img');
+  writeFileSync(path, '');
+  truncateSync(path, sizeBytes);
   return path;
 }

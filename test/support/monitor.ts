@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
+import { defer } from './defer.js';
 import { eventually } from './wait.js';
 
 export type Uevent = Record<string, string>;
@@ -30,7 +31,7 @@ export async function startMonitor(t: TestContext, executable = 'udevadm'): Prom
     child.kill('SIGTERM');
     await ended;
   };
-  t.after(stop);
+  defer(t, stop);
   await eventually('the monitor listens', () => text.includes('KERNEL - the kernel uevent'));
 
   const events = (): Uevent[] =>

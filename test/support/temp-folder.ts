@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { defer } from './defer.js';
 
 /** A folder of the test's own, gone after it. */
 export function tempFolder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'loopwarden-test-'));
-  t.after(() => rmSync(path, { recursive: true, force: true }));
+  defer(t, () => rmSync(path, { recursive: true, force: true }));
   return path;
 }

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
+import { defer } from './defer.js';
 import { command, host } from './shell.js';
 import { eventually } from './wait.js';
 
@@ -12,7 +13,7 @@ export async function startUdevd(t: TestContext): Promise<void> {
   if ((await command('pidof', ['systemd-udevd'])).code !== 0) {
     const path = PATHS.find((each) => existsSync(each)) ?? '';
     const daemon = spawn(path, [], { stdio: 'ignore' });
-    t.after(async () => {
+    defer(t, async () => {
       const ended = new Promise((resolve) => daemon.once('exit', resolve));
       daemon.kill('SIGTERM');
       await ended;

@@ -1,0 +1,120 @@
+import type { LoopEvent } from '../src/events/decode.js';
+import {
+  type Caller,
+  IOCTL_EVENT_SIZE,
+  type IoctlEvent,
+  LOOP_COMMAND,
+  LOOP_STATE,
+  type LoopConfigState,
+  UEVENT_ACTION,
+  UEVENT_EVENT_SIZE,
+  UEVENT_SUBSYSTEM,
+  type UeventEvent,
+} from '../src/kernel/abi.js';
+
+export const INITIAL = 3n;
+export const CONTAINER = 77_001n;
+export const LOOP3 = (7 << 20) | 3;
+
+const AT_NS = 5_000_000_000n;
+
+/** `losetup` in a user namespace, or with `userns` 3n on the host. */
+export function caller(userns = CONTAINER, more: Partial<Caller> = {}): Caller {
+  const level = userns === INITIAL ? 0 : 1;
+  return {
+    pid: 100,
+    tid: 101,
+    startBootNs: 4_000_000_000n,
+    cgroupId: 12n,
+    uid: level * 100_000,
+    gid: level * 100_001,
+    pidns: 4_026_531_836,
+    mntns: 4_026_531_832,
+    netns: 4_026_531_833,
+    userns: { id: userns, inum: 4_026_532_100 + level, level, ownerUid: level * 1000 },
+    comm: 'losetup',
+    ...more,
+  };
+}
+
+/** With a backing file attached, unless told otherwise. */
+export function configState(more: Partial<LoopConfigState> = {}): LoopConfigState {
+  return {
+    diskseq: 9n,
+    offset: 4096n,
+    sizelimit: 65_536n,
+    backingInode: 42n,
+    backingDev: (8 << 20) | 1,
+    flags: 0,
+    blockSize: 512,
+    state: LOOP_STATE.BOUND,
+    ...more,
+  };
+}
+
+/** A device without a backing file. */
+export function unboundState(more: Partial<LoopConfigState> = {}): LoopConfigState {
+  return configState({
+    offset: 0n,
+    sizelimit: 0n,
+    backingInode: 0n,
+    backingDev: 0,
+    state: LOOP_STATE.UNBOUND,
+    ...more,
+  });
+}
+
+/** A container's successful LOOP_CONFIGURE of the host's loop3, unless told otherwise. */
+export function ioctlRecord(more: Partial<IoctlEvent> = {}): IoctlEvent {
+  return {
+    header: { kind: 1, size: IOCTL_EVENT_SIZE, cpu: 0, cpuSeq: 1n, bootNs: AT_NS },
+    caller: caller(),
+    command: LOOP_COMMAND.LOOP_CONFIGURE,
+    result: 0,
+    durationNs: 1234n,
+    argument: 0n,
+    devno: LOOP3,
+    arch: 0,
+    openerUid: 100_000,
+    openerUsernsInum: 4_026_532_101,
+    openerUserns: CONTAINER,
+    diskseqBefore: 8n,
+    ownerBefore: INITIAL,
+    ownerAfter: CONTAINER,
+    pathLength: 0,
+    pathTruncated: 0,
+    after: configState(),
+    ...more,
+  };
+}
+
+export function ioctlEvent(
+  more: Partial<IoctlEvent> = {},
+  backingPath?: string,
+): LoopEvent & { kind: 'ioctl' } {
+  return { kind: 'ioctl', record: ioctlRecord(more), backingPath };
+}
+
+/** The kernel's own `change` of loop3 as a container's device, hidden, unless told otherwise. */
+export function ueventRecord(more: Partial<UeventEvent> = {}): UeventEvent {
+  return {
+    header: { kind: 2, size: UEVENT_EVENT_SIZE, cpu: 0, cpuSeq: 2n, bootNs: AT_NS + 1n },
+    emitter: caller(),
+    devno: LOOP3,
+    action: UEVENT_ACTION.CHANGE,
+    subsystem: UEVENT_SUBSYSTEM.BLOCK,
+    synthetic: 0,
+    verdict: 1,
+    rule: 8,
+    owner: CONTAINER,
+    holderEnded: 0n,
+    diskseq: 9n,
+    state: LOOP_STATE.BOUND,
+    wholeDisk: 1,
+    ...more,
+  };
+}
+
+export function ueventEvent(more: Partial<UeventEvent> = {}): LoopEvent & { kind: 'uevent' } {
+  return { kind: 'uevent', record: ueventRecord(more) };
+}
