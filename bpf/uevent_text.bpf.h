@@ -147,9 +147,9 @@ __weak __noinline __u64 parse_uevent_name(__u64 text, __u32 part_shift)
 		return 0;
 #pragma unroll
 	for (i = ACTION_LENGTH_MAX - 1; i > 0; i--)
-		if (action[i] == '@')
-			action_length = i;
-	if (!action_length)
+		action_length = action[i] == '@' ? i : action[i] ? action_length : 0;
+	/* A NUL ends the string: what follows is no action's path. */
+	if (!action_length || !action[0])
 		return 0;
 	length = bpf_probe_read_kernel_str(path, sizeof(path), (void *)text + action_length);
 	if (length < 3 || path[1] != '/')

@@ -22,7 +22,7 @@ test('hides a partition of a container’s disk, and shows one of the host’s',
   // This kernel scans no partition tables, so the host adds one: the emitter is the host, the owner is not.
   await host(`addpart ${owned} 1 0 2048; delpart ${owned} 1`);
   const hosts = await host(`losetup -f --show ${hostImage}`);
-  await host(`addpart ${hosts} 1 0 2048; delpart ${hosts} 1`);
+  await host(`udevadm settle; addpart ${hosts} 1 0 2048; udevadm settle; delpart ${hosts} 1`);
   await monitor.catchUp();
 
   const partitions = monitor.loopEvents().filter((event) => event.DEVTYPE === 'partition');

@@ -7,14 +7,13 @@ import { tempFolder } from './temp-folder.js';
 
 /** An image file of the test's own; whatever loop device still has it when the test ends is detached. */
 export function tempImage(t: TestContext, sizeBytes = 8 << 20): string {
-  let path = '';
-  // Before the folder: Node runs these in order, and losetup finds no device of a file that has gone.
+  const path = join(tempFolder(t), 'disk.img');
+  writeFileSync(path, '');
+  truncateSync(path, sizeBytes);
+  // After the folder, so before it goes: losetup finds no device of a file that is not there.
   defer(t, async () => {
     const { stdout } = await command('losetup', ['-j', path, '-n', '-O', 'NAME']);
     for (const device of stdout.split('\n').filter(Boolean)) await command('losetup', ['-d', device.trim()]);
   });
-  path = join(tempFolder(t), 'disk.img');
-  writeFileSync(path, '');
-  truncateSync(path, sizeBytes);
   return path;
 }

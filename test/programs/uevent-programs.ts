@@ -1,0 +1,96 @@
+/** The real uevent programs, loaded without a place, run on texts of the tests' own. */
+import { after } from 'node:test';
+import { devnoKey } from '../../src/devices/owners.js';
+import { decodeBatch } from '../../src/events/decode.js';
+import { type OwnerEntry, readOwnerEntry, type UeventEvent, writeOwnerEntry } from '../../src/kernel/abi.js';
+import { loadNative } from '../../src/kernel/native.js';
+import { loadPrograms } from '../../src/kernel/programs.js';
+import { type FilterModeName, writeSettings } from '../../src/kernel/settings.js';
+
+export const native = loadNative();
+export const programs = loadPrograms(native, {
+  programs: ['uevent_delivery_socket', 'uevent_emission_socket'],
+  reuse: new Map(),
+  sizes: { events: 1 << 20, owners: 1024 },
+});
+const delivery = programs.program('uevent_delivery_socket');
+const emission = programs.program('uevent_emission_socket');
+const records: UeventEvent[] = [];
+const ring = native.openRingReader(programs.map('events'), (bytes) => {
+  for (const event of decodeBatch(bytes).events) if (event.kind === 'uevent') records.push(event.record);
+});
+ring.unref();
+after(() => {
+  ring.close();
+  programs.close();
+});
+
+/** BPF_PROG_TEST_RUN takes an Ethernet header off; a netlink message has none. */
+const ETHERNET_HEADER = Buffer.alloc(14);
+/** As much as the kernel takes in a test run, without the header. */
+export const TEXT_MAX_BYTES = 3400;
+
+function message(text: string | Uint8Array): Buffer {
+  return Buffer.concat([ETHERNET_HEADER, typeof text === 'string' ? Buffer.from(text) : text]);
+}
+
+export function setMode(mode: FilterModeName): void {
+  writeSettings(programs.map('settings'), { mode, udevTgid: 0 });
+}
+
+/** What a receiver of the host gets. */
+export function deliver(text: string | Uint8Array): 'delivered' | 'hidden' {
+  return delivery.testRun(message(text)).result === 0 ? 'hidden' : 'delivered';
+}
+
+/** The records of one emission; the agent's listener itself must never get the message. */
+export function emit(text: string | Uint8Array): UeventEvent[] {
+  const { result } = emission.testRun(message(text));
+  if (result !== 0) throw new Error(`the listener would queue a message: ${result}`);
+  ring.drain();
+  return records.splice(0);
+}
+
+export function setOwner(devno: number, entry: Partial<OwnerEntry>): void {
+  const nobody = {
+    creator: 0n,
+    holder: 0n,
+    holderDiskseq: 0n,
+    pending: 0n,
+    pendingToken: 0n,
+    loopAddress: 0n,
+    lastHolder: 0n,
+    releasedBootNs: 0n,
+  };
+  programs.map('owners').put(devnoKey(devno), writeOwnerEntry({ ...nobody, ...entry }));
+}
+
+export function ownerEntry(devno: number): OwnerEntry | undefined {
+  const value = programs.map('owners').get(devnoKey(devno));
+  return value === null
+    ? undefined
+    : readOwnerEntry(new DataView(value.buffer, value.byteOffset, value.byteLength), 0);
+}
+
+export function forgetOwner(devno: number): void {
+  programs.map('owners').delete(devnoKey(devno));
+}
+
+export interface UeventParts {
+  action?: string;
+  path?: string;
+  subsystem?: string;
+  /** Between SUBSYSTEM and SEQNUM: `DISKSEQ=9`. */
+  fields?: readonly string[];
+}
+
+/** As lib/kobject_uevent.c writes it. */
+export function ueventText({
+  action = 'change',
+  path = '/devices/virtual/block/loop3',
+  subsystem = 'block',
+  fields = [],
+}: UeventParts): string {
+  const head = [`${action}@${path}`, `ACTION=${action}`, `DEVPATH=${path}`, `SUBSYSTEM=${subsystem}`];
+  return [...head, ...fields, 'SEQNUM=1234', ''].join('\0');
+}
