@@ -29,6 +29,7 @@ struct receiver_entry abi_receiver_entry;
 struct userns_entry abi_userns_entry;
 struct userns_key abi_userns_key;
 struct owner_entry abi_owner_entry;
+struct call_entry abi_call_entry;
 struct inflight_entry abi_inflight_entry;
 struct duration_histogram abi_duration_histogram;
 struct filter_settings abi_filter_settings;

@@ -30,39 +30,39 @@ static __always_inline void fill_header(struct event_header *header, enum event_
 static __always_inline void fill_userns(struct userns_identity *identity, struct user_namespace *ns)
 {
 	identity->id = userns_remember(ns);
-	identity->inum = BPF_CORE_READ(ns, ns.inum);
-	identity->level = BPF_CORE_READ(ns, level);
-	identity->owner_uid = BPF_CORE_READ(ns, owner.val);
+	identity->inum = READ(ns, ns.inum);
+	identity->level = READ(ns, level);
+	identity->owner_uid = READ(ns, owner.val);
 	identity->padding = 0;
 }
 
 /* The namespace of the process id as the process itself sees it (task_active_pid_ns in kernel/pid.c). */
 static __always_inline __u32 pid_namespace_inum(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
 	struct upid *at = (void *)pid + bpf_core_field_offset(pid->numbers) +
 			  level * bpf_core_type_size(struct upid);
 
-	return BPF_CORE_READ(at, ns, ns.inum);
+	return READ(at, ns, ns.inum);
 }
 
 static __always_inline void fill_caller(struct caller *caller, struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, cred);
-	struct nsproxy *namespaces = BPF_CORE_READ(task, nsproxy);
+	struct cred *cred = READ(task, cred);
+	struct nsproxy *namespaces = READ(task, nsproxy);
 
-	caller->pid = BPF_CORE_READ(task, tgid);
-	caller->tid = BPF_CORE_READ(task, pid);
-	caller->start_boot_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-	caller->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	caller->uid = BPF_CORE_READ(cred, euid.val);
-	caller->gid = BPF_CORE_READ(cred, egid.val);
+	caller->pid = READ(task, tgid);
+	caller->tid = READ(task, pid);
+	caller->start_boot_ns = READ(task, group_leader, start_boottime);
+	caller->cgroup_id = READ(task, cgroups, dfl_cgrp, kn, id);
+	caller->uid = READ(cred, euid.val);
+	caller->gid = READ(cred, egid.val);
 	caller->pidns = pid_namespace_inum(task);
-	caller->mntns = BPF_CORE_READ(namespaces, mnt_ns, ns.inum);
-	caller->netns = BPF_CORE_READ(namespaces, net_ns, ns.inum);
+	caller->mntns = READ(namespaces, mnt_ns, ns.inum);
+	caller->netns = READ(namespaces, net_ns, ns.inum);
 	caller->padding = 0;
-	fill_userns(&caller->userns, BPF_CORE_READ(cred, user_ns));
+	fill_userns(&caller->userns, READ(cred, user_ns));
 	BPF_CORE_READ_INTO(&caller->comm, task, comm);
 }
 
@@ -72,30 +72,30 @@ static __always_inline void fill_caller(struct caller *caller, struct task_struc
  */
 static __always_inline __u32 fill_path(struct ioctl_path_event *record, struct file *file)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+	struct dentry *dentry = READ(file, f_path.dentry);
+	struct vfsmount *vfsmount = READ(file, f_path.mnt);
 	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 	__u32 start = BACKING_PATH_LENGTH;
 	int component;
 
 	for (component = 0; component < PATH_COMPONENTS_MAX; component++) {
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		struct dentry *parent = READ(dentry, d_parent);
 		const unsigned char *name;
 		__u32 length;
 
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-			struct mount *below = BPF_CORE_READ(mount, mnt_parent);
+		if (dentry == READ(mount, mnt.mnt_root)) {
+			struct mount *below = READ(mount, mnt_parent);
 
 			if (below == mount)
 				return BACKING_PATH_LENGTH - start;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			dentry = READ(mount, mnt_mountpoint);
 			mount = below;
 			continue;
 		}
 		if (dentry == parent)
 			return BACKING_PATH_LENGTH - start;
-		length = BPF_CORE_READ(dentry, d_name.len) & (PATH_COMPONENT_LENGTH - 1);
-		name = BPF_CORE_READ(dentry, d_name.name);
+		length = READ(dentry, d_name.len) & (PATH_COMPONENT_LENGTH - 1);
+		name = READ(dentry, d_name.name);
 		if (start <= length || start > BACKING_PATH_LENGTH)
 			break;
 		start -= length + 1;

@@ -282,9 +282,9 @@ struct owner_entry {
 	__u64 released_boot_ns;
 };
 
-/* A caller between sys_enter and sys_exit; key: tgid << 32 | tid. */
-struct inflight_entry {
-	__u64 start_ns;
+/* A caller inside a loop ioctl; in the storage of its task. */
+struct call_entry {
+	__u64 start_ns; /* 0: no call is under way */
 	__u64 argument;
 	__u64 file;
 	__u64 loop_address;
@@ -295,9 +295,16 @@ struct inflight_entry {
 	__u32 devno;
 	__u32 arch;
 	__u32 state;
-	__u32 created; /* devno of the disk that an `add` uevent announced inside this call; 0 none */
-	__u32 padding;
+};
+
+/* The same for those calls that uevents are sent in: they make a device or begin a life. Key: tgid << 32 | tid. */
+struct inflight_entry {
+	__u64 userns;
 	__u64 created_diskseq;
+	__u32 created; /* devno of the disk that an `add` uevent announced inside this call; 0 none */
+	__u32 command;
+	__u32 devno;
+	__u32 state;
 };
 
 /* Durations of one loop command; the last bucket has no upper bound. Key: enum loop_command. */

@@ -36,40 +36,74 @@ static __always_inline bool is_control(__u32 command)
 	return command >= LOOP_COMMAND_LOOP_CTL_ADD;
 }
 
-static __always_inline void ioctl_entered(const struct loop_target *target, __u32 command,
-					  __u64 argument, __u32 arch)
-{
-	struct task_struct *task = current_task();
-	/* A local: a core read relocates every access in its expression, also that of a struct of ours. */
-	struct loop_device *loop = target->loop;
-	struct inflight_entry call = {};
-	__u64 token = task_token(task);
+/* Freed with its task, and found without a lock: what a lookup by thread id could not be. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct call_entry);
+} calls SEC(".maps");
 
-	call.command = command;
-	call.argument = argument;
-	call.arch = arch;
-	call.file = (__u64)target->file;
-	call.userns = userns_remember(task_userns(task));
-	if (loop) {
-		call.loop_address = (__u64)loop;
-		call.devno = target->devno;
-		call.diskseq = disk_sequence(target->disk);
-		call.state = BPF_CORE_READ(loop, lo_state);
-		call.owner = owner_resolve(owner_lookup(target->devno)).owner;
-	}
-	call.start_ns = bpf_ktime_get_boot_ns();
-	if (bpf_map_update_elem(&inflight, &token, &call, BPF_ANY)) {
+static __always_inline bool makes_device(__u32 command)
+{
+	return command == LOOP_COMMAND_LOOP_CTL_ADD || command == LOOP_COMMAND_LOOP_CTL_GET_FREE;
+}
+
+/* Uevents are sent before these return, so the programs on them must know of the call. */
+static __always_inline void announce_call(const struct call_entry *call, __u64 token)
+{
+	struct inflight_entry entry = {
+		.userns = call->userns,
+		.command = call->command,
+		.devno = call->devno,
+		.state = call->state,
+	};
+
+	if (bpf_map_update_elem(&inflight, &token, &entry, BPF_ANY)) {
 		count_drop(DROP_REASON_INFLIGHT_FULL);
 		return;
 	}
 	/* Only an unbound device can begin a life: a call that must fail names no pending owner. */
-	if (takes_life(command) && call.state == LOOP_STATE_UNBOUND)
-		owner_pending(target->devno, call.userns, token, call.loop_address);
+	if (takes_life(call->command) && call->state == LOOP_STATE_UNBOUND)
+		owner_pending(call->devno, call->userns, token, call->loop_address);
+}
+
+static __always_inline void ioctl_entered(const struct loop_target *target, __u32 command,
+					  __u64 argument, __u32 arch)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	/* A local: a core read relocates every access in its expression, also that of a struct of ours. */
+	struct loop_device *loop = target->loop;
+	struct call_entry *call =
+		bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!call) {
+		count_drop(DROP_REASON_INFLIGHT_FULL);
+		return;
+	}
+	call->command = command;
+	call->argument = argument;
+	call->arch = arch;
+	call->file = (__u64)target->file;
+	call->userns = userns_remember(task_userns(task));
+	call->loop_address = (__u64)loop;
+	call->devno = target->devno;
+	call->diskseq = 0;
+	call->state = LOOP_STATE_UNBOUND;
+	call->owner = USERNS_NONE;
+	if (loop) {
+		call->diskseq = disk_sequence(target->disk);
+		call->state = READ_LOOP(loop, lo_state);
+		call->owner = owner_resolve(owner_lookup(target->devno)).owner;
+	}
+	call->start_ns = bpf_ktime_get_boot_ns();
+	if (takes_life(command) || makes_device(command))
+		announce_call(call, task_token(task));
 }
 
 /* What the command, now that its result is known, has done to the ownership; the device it was about. */
-static __always_inline __u32 settle_owner(const struct inflight_entry *call, __u64 token,
-					  __s64 result, const struct loop_config_state *after,
+static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 token,
+					  __u32 created, __s64 result, const struct loop_config_state *after,
 					  __u32 part_shift)
 {
 	__u32 devno = call->devno;
@@ -93,7 +127,7 @@ static __always_inline __u32 settle_owner(const struct inflight_entry *call, __u
 		devno = MAKE_DEVNO(LOOP_MAJOR,
 				   (__u32)(result < 0 ? call->argument : result) << part_shift);
 		/* Without a listener no `add` was seen; the result says the same. */
-		if (result >= 0 && call->created != devno)
+		if (result >= 0 && created != devno)
 			owner_created(devno, call->userns);
 		break;
 	case LOOP_COMMAND_LOOP_CTL_GET_FREE:
@@ -156,13 +190,13 @@ static __always_inline void count_ioctl(__u32 command, __s64 result, __u64 durat
 	__sync_fetch_and_add(&histogram->sum_ns, duration_ns);
 }
 
-static __always_inline void fill_ioctl(struct ioctl_event *record, const struct inflight_entry *call,
+static __always_inline void fill_ioctl(struct ioctl_event *record, const struct call_entry *call,
 				       struct task_struct *task, __s64 result, __u32 devno,
 				       __u64 owner_after, __u64 now)
 {
 	struct file *file = (void *)call->file;
-	const struct cred *opener = BPF_CORE_READ(file, f_cred);
-	struct user_namespace *opener_ns = BPF_CORE_READ(opener, user_ns);
+	struct cred *opener = READ(file, f_cred);
+	struct user_namespace *opener_ns = READ(opener, user_ns);
 
 	fill_caller(&record->caller, task);
 	record->command = call->command;
@@ -171,8 +205,8 @@ static __always_inline void fill_ioctl(struct ioctl_event *record, const struct 
 	record->argument = call->argument;
 	record->devno = devno;
 	record->arch = call->arch;
-	record->opener_uid = BPF_CORE_READ(opener, euid.val);
-	record->opener_userns_inum = BPF_CORE_READ(opener_ns, ns.inum);
+	record->opener_uid = READ(opener, euid.val);
+	record->opener_userns_inum = READ(opener_ns, ns.inum);
 	record->opener_userns = userns_id(opener_ns);
 	record->diskseq_before = call->diskseq;
 	record->owner_before = call->owner;
@@ -195,56 +229,65 @@ static __always_inline bool sets_backing(__u32 command)
 
 static __always_inline void ioctl_returned(__s64 result)
 {
-	struct task_struct *task = current_task();
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct call_entry *call = bpf_task_storage_get(&calls, task, NULL, 0);
 	__u64 token = task_token(task), now, owner_after = USERNS_NONE, cpu_seq;
-	struct inflight_entry *found = bpf_map_lookup_elem(&inflight, &token), call;
 	struct filter_settings *config = filter_settings();
 	struct loop_config_state after = {};
+	struct inflight_entry *announced;
 	struct loop_device *loop;
-	__u32 devno;
+	__u32 devno, created = 0;
 
-	if (!found || !config)
+	if (!call || !call->start_ns || !config)
 		return;
 	now = bpf_ktime_get_boot_ns();
-	call = *found;
-	loop = (void *)call.loop_address;
+	loop = (void *)call->loop_address;
 	/* The address was good at entry; it is not if the device was removed meanwhile. */
-	if (call.loop_address && loop_state_at(call.loop_address) >= 0)
+	if (call->loop_address && loop_state_at(call->loop_address) >= 0)
 		loop_read_config(loop, &after);
-	else
-		after.diskseq = call.created_diskseq;
-	devno = settle_owner(&call, token, result, &after, config->part_shift);
-	bpf_map_delete_elem(&inflight, &token);
+	if (takes_life(call->command) || makes_device(call->command)) {
+		announced = bpf_map_lookup_elem(&inflight, &token);
+		if (announced) {
+			created = announced->created;
+			if (created)
+				after.diskseq = announced->created_diskseq;
+			bpf_map_delete_elem(&inflight, &token);
+		}
+	}
+	devno = settle_owner(call, token, created, result, &after, config->part_shift);
 	if (devno)
 		owner_after = owner_resolve(owner_lookup(devno)).owner;
-	count_ioctl(call.command, result, now - call.start_ns);
+	count_ioctl(call->command, result, now - call->start_ns);
 	cpu_seq = next_cpu_seq();
 
-	if (result >= 0 && sets_backing(call.command)) {
+	if (result >= 0 && sets_backing(call->command)) {
 		struct ioctl_path_event *record =
 			bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 
 		if (!record) {
+			call->start_ns = 0;
 			count_drop(DROP_REASON_RING_FULL);
 			return;
 		}
 		fill_header(&record->event.header, EVENT_KIND_IOCTL, sizeof(*record), cpu_seq, now);
-		fill_ioctl(&record->event, &call, task, result, devno, owner_after, now);
+		fill_ioctl(&record->event, call, task, result, devno, owner_after, now);
 		record->event.after = after;
-		record->event.path_length = fill_path(record, BPF_CORE_READ(loop, lo_backing_file));
+		record->event.path_length = fill_path(record, READ_LOOP(loop, lo_backing_file));
 		submit_ioctl(record);
 	} else {
 		struct ioctl_event *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 
 		if (!record) {
+			call->start_ns = 0;
 			count_drop(DROP_REASON_RING_FULL);
 			return;
 		}
 		fill_header(&record->header, EVENT_KIND_IOCTL, sizeof(*record), cpu_seq, now);
-		fill_ioctl(record, &call, task, result, devno, owner_after, now);
+		fill_ioctl(record, call, task, result, devno, owner_after, now);
 		record->after = after;
 		submit_ioctl(record);
 	}
+	call->start_ns = 0;
 }
 
 #endif

@@ -100,7 +100,7 @@ struct task_struct {
 	__u64 start_boottime;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
-	const struct cred *cred;
+	struct cred *cred;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct pid *thread_pid;
@@ -156,7 +156,7 @@ struct file {
 	unsigned int f_mode;
 	struct inode *f_inode;
 	struct address_space *f_mapping;
-	const struct cred *f_cred;
+	struct cred *f_cred;
 	void *private_data;
 	struct path f_path;
 };

@@ -7,6 +7,7 @@
  * cost every other system call of the host the slow entry path, and they see the descriptor before the kernel does: a
  * second thread that swaps it in between is attributed to the file that was there at entry.
  */
+#define DIRECT_READS
 #include "ioctl.bpf.h"
 #include <bpf/bpf_tracing.h>
 
@@ -21,7 +22,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline bool is_compat(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return READ(task, thread_info.status) & TS_COMPAT;
 }
 
 SEC("?tp_btf/sys_enter")
@@ -35,23 +36,23 @@ int BPF_PROG(loop_ioctl_enter_tp_btf, struct pt_regs *regs, long number)
 	__u32 fd;
 
 	if (number == SYS_IOCTL) {
-		command = loop_command_of(BPF_CORE_READ(regs, si));
+		command = loop_command_of(READ(regs, si));
 		if (command == LOOP_COMMAND_COUNT)
 			return 0;
 		task = current_task();
 		if (is_compat(task))
 			return 0;
-		fd = BPF_CORE_READ(regs, di);
-		argument = BPF_CORE_READ(regs, dx);
+		fd = READ(regs, di);
+		argument = READ(regs, dx);
 	} else if (number == SYS_COMPAT_IOCTL) {
-		command = loop_command_of(BPF_CORE_READ(regs, cx));
+		command = loop_command_of(READ(regs, cx));
 		if (command == LOOP_COMMAND_COUNT)
 			return 0;
 		task = current_task();
 		if (!is_compat(task))
 			return 0;
-		fd = BPF_CORE_READ(regs, bx);
-		argument = (__u32)BPF_CORE_READ(regs, dx);
+		fd = READ(regs, bx);
+		argument = (__u32)READ(regs, dx);
 		arch = SYSCALL_ARCH_COMPAT;
 	} else {
 		return 0;
@@ -70,12 +71,12 @@ static __always_inline struct file *uevent_socket_of(struct task_struct *task, _
 	struct socket *socket;
 	struct sock *sock;
 
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & FILE_TYPE_MASK) != FILE_TYPE_SOCKET)
+	if (!file || (READ(file, f_inode, i_mode) & FILE_TYPE_MASK) != FILE_TYPE_SOCKET)
 		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	sock = BPF_CORE_READ(socket, sk);
-	if (BPF_CORE_READ(sock, __sk_common.skc_family) != AF_NETLINK ||
-	    BPF_CORE_READ(sock, sk_protocol) != NETLINK_KOBJECT_UEVENT)
+	socket = READ(file, private_data);
+	sock = READ(socket, sk);
+	if (READ(sock, __sk_common.skc_family) != AF_NETLINK ||
+	    READ(sock, sk_protocol) != NETLINK_KOBJECT_UEVENT)
 		return NULL;
 	return file;
 }
@@ -94,13 +95,13 @@ static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd
 		count_drop(DROP_REASON_RING_FULL);
 		return;
 	}
-	ns = BPF_CORE_READ(file, f_cred, user_ns);
+	ns = READ(file, f_cred, user_ns);
 	fill_header(&record->header, EVENT_KIND_RECEIVER, sizeof(*record), next_cpu_seq(),
 		    bpf_ktime_get_boot_ns());
-	record->pid = BPF_CORE_READ(task, tgid);
+	record->pid = READ(task, tgid);
 	record->fd = fd;
-	record->userns_inum = BPF_CORE_READ(ns, ns.inum);
-	record->userns_level = BPF_CORE_READ(ns, level);
+	record->userns_inum = READ(ns, ns.inum);
+	record->userns_level = READ(ns, level);
 	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
 	count(&event_counts, EVENT_KIND_RECEIVER);
 }
@@ -108,15 +109,15 @@ static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(loop_ioctl_exit_tp_btf, struct pt_regs *regs, long result)
 {
-	long number = BPF_CORE_READ(regs, orig_ax);
+	long number = READ(regs, orig_ax);
 
 	switch (number) {
 	case SYS_IOCTL:
-		if (loop_command_of(BPF_CORE_READ(regs, si)) != LOOP_COMMAND_COUNT)
+		if (loop_command_of(READ(regs, si)) != LOOP_COMMAND_COUNT)
 			ioctl_returned(result);
 		return 0;
 	case SYS_COMPAT_IOCTL:
-		if (loop_command_of(BPF_CORE_READ(regs, cx)) != LOOP_COMMAND_COUNT)
+		if (loop_command_of(READ(regs, cx)) != LOOP_COMMAND_COUNT)
 			ioctl_returned(result);
 		return 0;
 	}
@@ -130,17 +131,17 @@ int BPF_PROG(loop_ioctl_exit_tp_btf, struct pt_regs *regs, long result)
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(receiver_appears_tp_btf, struct pt_regs *regs, long result)
 {
-	long number = BPF_CORE_READ(regs, orig_ax);
+	long number = READ(regs, orig_ax);
 
 	if (result < 0)
 		return 0;
-	if (number == SYS_SOCKET && BPF_CORE_READ(regs, di) == AF_NETLINK)
+	if (number == SYS_SOCKET && READ(regs, di) == AF_NETLINK)
 		receiver_appeared(current_task(), result);
 	else if (number == SYS_BIND)
-		receiver_appeared(current_task(), BPF_CORE_READ(regs, di));
+		receiver_appeared(current_task(), READ(regs, di));
 	else if (number == SYS_COMPAT_SOCKET && is_compat(current_task()))
 		receiver_appeared(current_task(), result);
 	else if (number == SYS_COMPAT_BIND && is_compat(current_task()))
-		receiver_appeared(current_task(), BPF_CORE_READ(regs, bx));
+		receiver_appeared(current_task(), READ(regs, bx));
 	return 0;
 }

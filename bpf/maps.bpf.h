@@ -6,9 +6,7 @@
 #ifndef LOOPWARDEN_MAPS_BPF_H
 #define LOOPWARDEN_MAPS_BPF_H
 
-#include "kernel_types.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
+#include "read.bpf.h"
 #include "event.h"
 #include "layout_hash.h"
 

@@ -25,12 +25,12 @@ static __always_inline __u64 userns_id(struct user_namespace *ns)
 
 	if (!ns)
 		return USERNS_NONE;
-	if (BPF_CORE_READ(ns, level) == 0)
+	if (READ(ns, level) == 0)
 		return USERNS_INITIAL;
 	if (bpf_core_field_exists(ns->ns.ns_id))
-		return BPF_CORE_READ(ns, ns.ns_id);
+		return READ(ns, ns.ns_id);
 	key.address = (__u64)ns;
-	key.inum = BPF_CORE_READ(ns, ns.inum);
+	key.inum = READ(ns, ns.inum);
 	known = bpf_map_lookup_elem(&userns_stamps, &key);
 	if (known)
 		return *known;
@@ -61,12 +61,12 @@ __weak __noinline __u64 userns_remember_at(__u64 address)
 
 		if (id == USERNS_NONE || bpf_map_lookup_elem(&userns, &id))
 			break;
-		parent = BPF_CORE_READ(ns, parent);
+		parent = READ(ns, parent);
 		entry.parent = userns_id(parent);
 		entry.first_seen_boot_ns = bpf_ktime_get_boot_ns();
-		entry.inum = BPF_CORE_READ(ns, ns.inum);
-		entry.level = BPF_CORE_READ(ns, level);
-		entry.owner_uid = BPF_CORE_READ(ns, owner.val);
+		entry.inum = READ(ns, ns.inum);
+		entry.level = READ(ns, level);
+		entry.owner_uid = READ(ns, owner.val);
 		if (bpf_map_update_elem(&userns, &id, &entry, BPF_NOEXIST)) {
 			if (!bpf_map_lookup_elem(&userns, &id))
 				count_drop(DROP_REASON_USERNS_MAP_FULL);
@@ -80,7 +80,13 @@ __weak __noinline __u64 userns_remember_at(__u64 address)
 
 static __always_inline __u64 userns_remember(struct user_namespace *ns)
 {
-	return userns_remember_at((__u64)ns);
+	__u64 id = userns_id(ns), address = 0;
+
+	if (bpf_map_lookup_elem(&userns, &id))
+		return id;
+	/* A function of its own takes numbers only; read back from the stack, the pointer is one. */
+	bpf_probe_read_kernel(&address, sizeof(address), &ns);
+	return userns_remember_at(address);
 }
 
 static __always_inline struct owner_entry *owner_lookup(__u32 devno)

@@ -15,12 +15,12 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* A classic filter is migrated to eBPF without a program of its own: it has no id. */
 static __always_inline __u32 filter_id_of(struct sock *sock)
 {
-	struct bpf_prog *program = BPF_CORE_READ(sock, sk_filter, prog);
+	struct bpf_prog *program = READ(sock, sk_filter, prog);
 	__u32 id;
 
 	if (!program)
 		return 0;
-	id = BPF_CORE_READ(program, aux, id);
+	id = READ(program, aux, id);
 	return id ? id : CLASSIC_FILTER;
 }
 
@@ -37,32 +37,32 @@ int list_receivers(struct bpf_iter__task_file *context)
 	struct sock *sock;
 
 	if (!task || !file ||
-	    (BPF_CORE_READ(file, f_inode, i_mode) & FILE_TYPE_MASK) != FILE_TYPE_SOCKET)
+	    (READ(file, f_inode, i_mode) & FILE_TYPE_MASK) != FILE_TYPE_SOCKET)
 		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	sock = BPF_CORE_READ(socket, sk);
-	if (!sock || BPF_CORE_READ(sock, __sk_common.skc_family) != AF_NETLINK ||
-	    BPF_CORE_READ(sock, sk_protocol) != NETLINK_KOBJECT_UEVENT)
+	socket = READ(file, private_data);
+	sock = READ(socket, sk);
+	if (!sock || READ(sock, __sk_common.skc_family) != AF_NETLINK ||
+	    READ(sock, sk_protocol) != NETLINK_KOBJECT_UEVENT)
 		return 0;
 	/* One line a descriptor of a process, not one of each of its threads. */
-	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+	if (READ(task, pid) != READ(task, tgid))
 		return 0;
 	netlink = (void *)sock;
-	groups = BPF_CORE_READ(netlink, groups);
+	groups = READ(netlink, groups);
 	if (groups)
 		bpf_probe_read_kernel(&word, sizeof(word), groups);
-	ns = BPF_CORE_READ(file, f_cred, user_ns);
-	entry.socket_inode = BPF_CORE_READ(file, f_inode, i_ino);
+	ns = READ(file, f_cred, user_ns);
+	entry.socket_inode = READ(file, f_inode, i_ino);
 	entry.userns = userns_id(ns);
-	entry.userns_inum = BPF_CORE_READ(ns, ns.inum);
-	entry.userns_level = BPF_CORE_READ(ns, level);
-	entry.pid = BPF_CORE_READ(task, tgid);
+	entry.userns_inum = READ(ns, ns.inum);
+	entry.userns_level = READ(ns, level);
+	entry.pid = READ(task, tgid);
 	entry.fd = context->fd;
-	entry.netns = BPF_CORE_READ(sock, __sk_common.skc_net.net, ns.inum);
-	entry.portid = BPF_CORE_READ(netlink, portid);
+	entry.netns = READ(sock, __sk_common.skc_net.net, ns.inum);
+	entry.portid = READ(netlink, portid);
 	entry.groups = word;
 	entry.filter_id = filter_id_of(sock);
-	entry.uid = BPF_CORE_READ(file, f_cred, euid.val);
+	entry.uid = READ(file, f_cred, euid.val);
 	bpf_seq_write(context->meta->seq, &entry, sizeof(entry));
 	return 0;
 }

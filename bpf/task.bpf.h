@@ -14,12 +14,12 @@ static __always_inline struct task_struct *current_task(void)
 /* tgid << 32 | tid: the key of a call that has been entered and has not returned. */
 static __always_inline __u64 task_token(struct task_struct *task)
 {
-	return (__u64)BPF_CORE_READ(task, tgid) << 32 | (__u32)BPF_CORE_READ(task, pid);
+	return (__u64)READ(task, tgid) << 32 | (__u32)READ(task, pid);
 }
 
 static __always_inline struct user_namespace *task_userns(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, cred, user_ns);
+	return READ(task, cred, user_ns);
 }
 
 static __always_inline struct inflight_entry *inflight_lookup(struct task_struct *task)

@@ -105,7 +105,7 @@ int uevent_delivery_socket(struct __sk_buff *context)
 
 	/* sk_filter_trim_cap points skb->sk at the receiver while the filter runs. */
 	if (config && examine_uevent(&event, skb, config))
-		rule = receiver_rule(event.ownership, BPF_CORE_READ(skb, sk), config);
+		rule = receiver_rule(event.ownership, READ(skb, sk), config);
 	verdict = verdict_of(rule);
 	count(&delivery_counts, verdict * RULE_COUNT + rule);
 	return verdict == VERDICT_HIDE ? 0 : -1;

@@ -32,14 +32,14 @@ static __always_inline bool is_from_kernel(struct sk_buff *skb)
 	struct netlink_skb_parms *parms =
 		(void *)skb + bpf_core_field_offset(skb->cb);
 
-	return BPF_CORE_READ(parms, portid) == 0;
+	return READ(parms, portid) == 0;
 }
 
 /* Is the emitter the host's udevd, or the child it forks to write to sysfs? */
 static __always_inline bool is_udevd(struct task_struct *task, __u32 udev_tgid)
 {
-	return udev_tgid && ((__u32)BPF_CORE_READ(task, tgid) == udev_tgid ||
-			     (__u32)BPF_CORE_READ(task, real_parent, tgid) == udev_tgid);
+	return udev_tgid && ((__u32)READ(task, tgid) == udev_tgid ||
+			     (__u32)READ(task, real_parent, tgid) == udev_tgid);
 }
 
 /*
@@ -95,7 +95,7 @@ static __always_inline void resolve_uevent(struct uevent *event, struct sk_buff 
 static __always_inline bool examine_uevent(struct uevent *event, struct sk_buff *skb,
 					   const struct filter_settings *config)
 {
-	event->text = (const char *)BPF_CORE_READ(skb, data);
+	event->text = (const char *)READ(skb, data);
 	event->ownership.owner = USERNS_NONE;
 	event->ownership.rule = RULE_NOT_LOOP;
 	if (!uevent_name(event->text, config->part_shift, &event->name) || !event->name.devno)
@@ -131,15 +131,15 @@ static __always_inline enum rule receiver_rule(struct ownership ownership, struc
 
 	if (!is_owned(ownership))
 		return ownership.rule;
-	ns = BPF_CORE_READ(sock, sk_socket, file, f_cred, user_ns);
-	if (ns && BPF_CORE_READ(ns, level) > 0) {
+	ns = READ(sock, sk_socket, file, f_cred, user_ns);
+	if (ns && READ(ns, level) > 0) {
 		receiver = userns_id(ns);
 		if (receiver == ownership.owner)
 			return RULE_RECEIVER_OWNS;
 		if (is_ancestor(receiver, ownership.owner))
 			return RULE_RECEIVER_IS_ANCESTOR;
 	}
-	cookie = BPF_CORE_READ(sock, __sk_common.skc_cookie.counter);
+	cookie = READ(sock, __sk_common.skc_cookie.counter);
 	if (cookie && bpf_map_lookup_elem(&allowed_receivers, &cookie))
 		return RULE_ALLOW_LIST;
 	return config->mode == FILTER_MODE_HIDE ? ownership.rule : RULE_OBSERVE;

@@ -66,6 +66,7 @@ mount            losetup
 e2fsprogs        mkfs.ext4
 procps           ps
 procps           pidof
+libcap2-bin      capsh
 curl             curl
 clang-format     clang-format
 "

@@ -143,7 +143,7 @@ function render({ kernel, hooks, agent, receivers, degraded, config }: Diagnosis
       table(receivers.map(({ command, pid, class: kind, why }) => [`  ${command}[${pid}]`, kind, why])),
     );
   sections.push('', degraded.length > 0 ? 'degraded' : 'nothing is degraded');
-  for (const { what, mend } of degraded) sections.push(`  ${what}`, `    to mend: ${mend}`);
+  for (const { what, mend } of degraded) sections.push(table([[`  ${what}`]]), `    to mend: ${mend}`);
   sections.push(
     '',
     'config',

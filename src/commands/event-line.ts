@@ -15,7 +15,7 @@ interface EventLine {
   lost?: number;
 }
 
-/** `line` is one line of the audit log; what is no JSON is shown as it is. */
+/** `line` is one line of the audit log; what is no JSON object is shown as it is. */
 export function renderEvent(line: string): string {
   const event = parse(line);
   if (event === undefined) return table([[line]]);
@@ -43,7 +43,8 @@ function who({ comm, pid, uid, userns }: NonNullable<EventLine['caller']>): stri
 
 function parse(line: string): EventLine | undefined {
   try {
-    return JSON.parse(line) as EventLine;
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
     return undefined;
   }

@@ -41,7 +41,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return endOfUsage(program, error, argv);
+    if (error instanceof CommanderError) return endOfUsage(error);
     process.stderr.write(`${renderErrorLine(error)}\n`);
     return exitCodeOf(error);
   }
@@ -56,14 +56,17 @@ function addCommand(program: CommanderCommand, command: Command, onExit: (code: 
     .configureOutput({ outputError: () => {} })
     .option('--json', 'one JSON document (a stream is NDJSON)')
     .option('--config <path>', 'config file (default: /etc/loopwarden/config.yaml, if it is there)');
-  for (const { flag = '', description } of FLAGGED) added.addOption(new Option(`${flag} <value>`, description));
+  for (const { flag = '', description } of FLAGGED)
+    added.addOption(new Option(`${flag} <value>`, description));
   for (const { flags, description } of command.options ?? []) added.option(flags, description);
   added.action(async (...given: unknown[]) => {
     const options = added.opts<Record<string, unknown>>();
     const loaded = loadConfig({
       configPath: options.config as string | undefined,
       env: process.env,
-      flags: Object.fromEntries(FLAGGED.map(({ key, flag = '' }) => [key, options[camel(flag)] as string | undefined])),
+      flags: Object.fromEntries(
+        FLAGGED.map(({ key, flag = '' }) => [key, options[camel(flag)] as string | undefined]),
+      ),
     });
     onExit(
       await command.action({
@@ -79,12 +82,10 @@ function addCommand(program: CommanderCommand, command: Command, onExit: (code: 
 }
 
 /** Help and version end well; everything else that commander refuses is a usage error in our own form. */
-function endOfUsage(program: CommanderCommand, error: CommanderError, argv: readonly string[]): number {
+function endOfUsage(error: CommanderError): number {
   if (error.exitCode === 0) return EXIT.ok;
-  if (argv.length === 0) {
-    process.stderr.write(program.helpInformation());
-    return EXIT.usage;
-  }
+  // No command was named, or help was asked on one that there is not: commander has written the help to stderr.
+  if (error.code === 'commander.help') return EXIT.usage;
   const reason = error.message.replace(/^error: /, '');
   process.stderr.write(`${renderErrorLine(createError('ERR_USAGE', { reason }))}\n`);
   return EXIT.usage;

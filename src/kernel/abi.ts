@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0xd9fc098072568091n;
+export const LAYOUT_HASH = 0x018b69f6f7be931en;
 
 /** `enum event_kind` */
 export const EVENT_KIND = {
@@ -509,8 +509,8 @@ export function writeOwnerEntry(value: OwnerEntry): Buffer {
   return bytes;
 }
 
-/** `struct inflight_entry` */
-export interface InflightEntry {
+/** `struct call_entry` */
+export interface CallEntry {
   startNs: bigint;
   argument: bigint;
   file: bigint;
@@ -522,11 +522,9 @@ export interface InflightEntry {
   devno: number;
   arch: number;
   state: number;
-  created: number;
-  createdDiskseq: bigint;
 }
-export const INFLIGHT_ENTRY_SIZE = 88;
-export function readInflightEntry(view: DataView, at: number): InflightEntry {
+export const CALL_ENTRY_SIZE = 72;
+export function readCallEntry(view: DataView, at: number): CallEntry {
   return {
     startNs: view.getBigUint64(at, true),
     argument: view.getBigUint64(at + 8, true),
@@ -539,8 +537,27 @@ export function readInflightEntry(view: DataView, at: number): InflightEntry {
     devno: view.getUint32(at + 60, true),
     arch: view.getUint32(at + 64, true),
     state: view.getUint32(at + 68, true),
-    created: view.getUint32(at + 72, true),
-    createdDiskseq: view.getBigUint64(at + 80, true),
+  };
+}
+
+/** `struct inflight_entry` */
+export interface InflightEntry {
+  userns: bigint;
+  createdDiskseq: bigint;
+  created: number;
+  command: number;
+  devno: number;
+  state: number;
+}
+export const INFLIGHT_ENTRY_SIZE = 32;
+export function readInflightEntry(view: DataView, at: number): InflightEntry {
+  return {
+    userns: view.getBigUint64(at, true),
+    createdDiskseq: view.getBigUint64(at + 8, true),
+    created: view.getUint32(at + 16, true),
+    command: view.getUint32(at + 20, true),
+    devno: view.getUint32(at + 24, true),
+    state: view.getUint32(at + 28, true),
   };
 }
 

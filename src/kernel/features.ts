@@ -3,9 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { reasonOf } from '../errors.js';
 import type { NativeAddon, NativeError } from './native.js';
-import { LINK_PROBE_OBJECT } from './paths.js';
-
-export const VMLINUX_BTF = '/sys/kernel/btf/vmlinux';
+import { LINK_PROBE_OBJECT, VMLINUX_BTF } from './paths.js';
 
 export interface LinkFeature {
   kind: string;

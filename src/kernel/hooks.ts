@@ -36,7 +36,7 @@ export const HOOKS: readonly Hook[] = [
       {
         kind: 'tp_btf',
         programs: ['loop_ioctl_exit_tp_btf', 'loop_ioctl_enter_tp_btf'],
-        since: '5.5',
+        since: '5.11',
         why: 'sys_enter and sys_exit fire on every kernel, at the price of the slow entry path for every system call',
       },
     ],

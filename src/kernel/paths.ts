@@ -13,3 +13,5 @@ export const LINK_PROBE_OBJECT = objectPath('link_probe');
 function objectPath(name: string): string {
   return `${BPF_OBJECTS}/${name}.bpf.o`;
 }
+
+export const VMLINUX_BTF = '/sys/kernel/btf/vmlinux';

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { createError } from '../errors.js';
-import { VMLINUX_BTF } from './features.js';
 import type { NativeAddon } from './native.js';
+import { VMLINUX_BTF } from './paths.js';
 
 /** @throws ERR_NOT_ROOT, ERR_NO_BTF, ERR_BPF_REFUSED */
 export function checkPermission(native: NativeAddon): void {

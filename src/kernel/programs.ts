@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
 import { LAYOUT_HASH } from './abi.js';
 import type { BpfMap, BpfObject, BpfProgram, NativeAddon, NativeError } from './native.js';
-import { AGENT_OBJECTS } from './paths.js';
+import { AGENT_OBJECTS, VMLINUX_BTF } from './paths.js';
 
 export interface ProgramOptions {
   programs: readonly string[];
@@ -29,6 +29,7 @@ export function loadPrograms(native: NativeAddon, options: ProgramOptions): Load
   try {
     object = openJoined(native, join(folder, 'agent.bpf.o'));
     checkLayout(object);
+    for (const [name, value] of Object.entries(kernelConstants(native))) object.setGlobal(name, value);
     for (const { name } of object.programs) object.setAutoload(name, options.programs.includes(name));
     for (const [name, map] of options.reuse) object.reuseMap(name, map);
     for (const [name, entries] of Object.entries(options.sizes))
@@ -52,6 +53,19 @@ function openJoined(native: NativeAddon, path: string): BpfObject {
     linker.close();
   }
   return native.openObject(path);
+}
+
+/** What the programs are to know of this kernel (bpf/read.bpf.h). Unknown functions and types leave the safe default. */
+function kernelConstants(native: NativeAddon): Record<string, number> {
+  const btf = native.openBtf(VMLINUX_BTF);
+  try {
+    return {
+      direct_reads: Number(btf.find('bpf_rdonly_cast', 'func') !== 0),
+      loop_is_built_in: Number(btf.find('loop_device', 'struct') !== 0),
+    };
+  } finally {
+    btf.close();
+  }
 }
 
 function checkLayout(object: BpfObject): void {

@@ -1,5 +1,5 @@
 /** From events to audit records: names for numbers, the device's life for what the event itself does not carry. */
-import { getSystemErrorName } from 'node:util';
+import { constants } from 'node:os';
 import type { Life } from '../devices/registry.js';
 import type { LoopEvent } from '../events/decode.js';
 import {
@@ -99,10 +99,16 @@ function ueventEntry(record: UeventEvent, device: AuditDevice | undefined): Audi
 /** `ok`, or the errno's name. */
 export function resultName(result: number): string {
   if (result >= 0) return 'ok';
-  try {
-    return getSystemErrorName(result);
-  } catch {
-    // The kernel's own numbers above 511, such as ENOIOCTLCMD, have no name outside it.
-    return `errno ${-result}`;
-  }
+  // The kernel's own numbers above 511, such as ERESTARTSYS, have no name outside it.
+  return ERRNO_NAMES.get(-result) ?? `errno ${-result}`;
 }
+
+/** Where a number has two names it gets the kernel's. The last three are not in Node's table. */
+const ERRNO_NAMES: ReadonlyMap<number, string> = new Map([
+  ...Object.entries(constants.errno).map(([name, errno]): [number, string] => [errno, name]),
+  [constants.errno.EAGAIN, 'EAGAIN'],
+  [constants.errno.EOPNOTSUPP, 'EOPNOTSUPP'],
+  [15, 'ENOTBLK'],
+  [117, 'EUCLEAN'],
+  [121, 'EREMOTEIO'],
+]);

@@ -19,6 +19,7 @@ import { loopPartShift } from '../../src/kernel/settings.js';
 import { CONTAINER, INITIAL } from '../event-fixture.js';
 import { tempImage } from '../support/image.js';
 import { host } from '../support/shell.js';
+import { eventually } from '../support/wait.js';
 
 const NOBODY: OwnerEntry = {
   creator: 0n,
@@ -162,6 +163,11 @@ test('a map of an earlier agent loses the holder of a device that is free now', 
   const map = loadMaps(t).map('owners');
   const { devno, diskseq, name } = await attachedDevice(t);
   await host(`losetup -d /dev/${name}`);
+  // Somebody else, udevd for one, may still have it open; and another test may take it at once.
+  await eventually('the life is over', () => {
+    const loop = readLoop(name);
+    return loop?.backing == null || loop.diskseq !== diskseq;
+  });
   const entry = { ...NOBODY, creator: CONTAINER, holder: CONTAINER, holderDiskseq: diskseq };
   map.put(devnoKey(devno), writeOwnerEntry(entry));
   assert.deepEqual(reconcileOwners(map, loopPartShift()), { kept: 0, removed: 0, released: 1 });

@@ -1,0 +1,68 @@
+/**
+ * What the record of one ioctl costs its caller: the bare ioctl, with empty programs on sys_enter and sys_exit, and with
+ * the audit programs, in turn in one run. As root; `npm run bench:record`.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { listLoops } from '../src/devices/sysfs.js';
+import { openEventRing } from '../src/events/ring.js';
+import { type BpfLink, loadNative } from '../src/kernel/native.js';
+import { PACKAGE_ROOT } from '../src/kernel/paths.js';
+import { loadPrograms } from '../src/kernel/programs.js';
+import { writeSettings } from '../src/kernel/settings.js';
+
+const ROUNDS = 9;
+const CALLS = 40_000;
+const AUDIT = ['loop_ioctl_exit_tp_btf', 'loop_ioctl_enter_tp_btf'];
+
+const folder = mkdtempSync(join(tmpdir(), 'loopwarden-bench-'));
+const loop = join(folder, 'ioctl-loop');
+const source = (name: string): string => join(PACKAGE_ROOT, 'bench', name);
+const multiarch = execFileSync('gcc', ['-print-multiarch'], { encoding: 'utf8' }).trim();
+execFileSync('gcc', ['-O2', '-o', loop, source('ioctl-loop.c')]);
+execFileSync('clang', ['-g', '-O2', '-target', 'bpf', `-I/usr/include/${multiarch}`, '-c', source('empty.bpf.c'), '-o', join(folder, 'empty.o')]);
+
+const device = listLoops().findLast(({ backing }) => backing === null);
+if (device === undefined) throw new Error('no unattached loop device');
+const native = loadNative();
+const empty = native.openObject(join(folder, 'empty.o'));
+empty.load();
+const audit = loadPrograms(native, { programs: AUDIT, reuse: new Map(), sizes: {} });
+writeSettings(audit.map('settings'), { mode: 'hide', udevTgid: 0 });
+let records = 0;
+const ring = openEventRing(native, audit.map('events'), ({ events }) => {
+  records += events.length;
+});
+
+const measure = async (links: BpfLink[]): Promise<number> => {
+  // Another process: this one's event loop must go on reading the ring.
+  const { execFile } = await import('node:child_process');
+  const { promisify } = await import('node:util');
+  const { stdout } = await promisify(execFile)(loop, [`/dev/${device.name}`, String(CALLS)]);
+  for (const link of links) link.close();
+  return Number(stdout);
+};
+const kinds: Record<string, () => BpfLink[]> = {
+  bare: () => [],
+  empty: () => ['empty_enter', 'empty_exit'].map((name) => empty.program(name).attach()),
+  audit: () => AUDIT.map((name) => audit.program(name).attach()),
+};
+const times: Record<string, number[]> = { bare: [], empty: [], audit: [] };
+for (let round = 0; round < ROUNDS; round++)
+  for (const [kind, attach] of Object.entries(kinds)) times[kind]?.push(await measure(attach()));
+ring.drain();
+ring.close();
+audit.close();
+empty.close();
+rmSync(folder, { recursive: true });
+
+const median = (values: number[] = []): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const [bare, none, full] = [median(times.bare), median(times.empty), median(times.audit)];
+console.log(`${new Date().toISOString().slice(0, 10)}, Linux ${release()}, median of ${ROUNDS} × ${CALLS} ioctls`);
+console.log(`bare ioctl           ${bare.toFixed(0)} ns`);
+console.log(`+ empty tp_btf       ${none.toFixed(0)} ns  (${(none / bare).toFixed(2)} ×)`);
+console.log(`+ audit programs     ${full.toFixed(0)} ns  (${(full / bare).toFixed(2)} ×)`);
+console.log(`the record costs     ${(full - none).toFixed(0)} ns more than empty programs`);
+console.log(`records read         ${records} of ${ROUNDS * CALLS}`);

@@ -1,0 +1,102 @@
+/** The table of hooks against the BPF objects that it names. */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import {
+  HOOK_NAMES,
+  HOOKS,
+  type HookLink,
+  hookLinkPairs,
+  hookPrograms,
+  LINK_KINDS,
+} from '../../src/kernel/hooks.js';
+import { loadNative } from '../../src/kernel/native.js';
+import { AGENT_OBJECTS } from '../../src/kernel/paths.js';
+import { loadPrograms } from '../../src/kernel/programs.js';
+
+const native = loadNative();
+const objects = AGENT_OBJECTS.map((path) => native.openObject(path));
+after(() => {
+  for (const object of objects) object.close();
+});
+const sections = new Map(
+  objects.flatMap(({ programs }) => programs.map(({ name, section }) => [name, section])),
+);
+
+const LINKS: readonly HookLink[] = HOOKS.flatMap(({ links }) => links);
+
+test('every program that a link names is in the objects, in a section of that kind of link', () => {
+  const prefixes: Record<string, string> = { socket_filter: 'socket' };
+  for (const { kind, programs } of LINKS) {
+    assert.ok(programs.length > 0);
+    for (const name of programs) {
+      const section = sections.get(name);
+      assert.ok(section?.startsWith(prefixes[kind] ?? `${kind}/`), `${name}: ${section}`);
+    }
+  }
+});
+
+test('every program of the objects is named by a link, or is the iterator', () => {
+  const named = new Set(LINKS.flatMap(({ programs }) => programs));
+  for (const name of sections.keys()) assert.ok(named.has(name) || name === 'list_receivers', name);
+});
+
+test('each hook is in the table once, and has a link, a purpose and a reason', () => {
+  assert.deepEqual(
+    HOOKS.map(({ name }) => name),
+    [...HOOK_NAMES],
+  );
+  for (const { purpose, links } of HOOKS) {
+    assert.ok(purpose.length > 10 && links.length > 0);
+    for (const { why, since, kind } of links) {
+      assert.ok(why.length > 20);
+      assert.match(since, /^\d+\.\d+$/);
+      assert.ok((LINK_KINDS as readonly string[]).includes(kind));
+    }
+  }
+});
+
+test('no hook has two links of one kind: the label pairs of hook_attached are unique', () => {
+  const pairs = hookLinkPairs().map(({ hook, link }) => `${hook} ${link}`);
+  assert.deepEqual([...new Set(pairs)], pairs);
+  assert.equal(pairs.length, LINKS.length);
+});
+
+test('what sees the return of an ioctl is attached before what sees its call', () => {
+  const [exit, enter] = HOOKS.find(({ name }) => name === 'loop_ioctl')?.links[0]?.programs ?? [];
+  assert.match(exit ?? '', /_exit_/);
+  assert.match(enter ?? '', /_enter_/);
+});
+
+test('the programs of the chosen links load together, and no other with them', () => {
+  const names = hookPrograms();
+  assert.deepEqual([...new Set(names)], names);
+  const loaded = loadPrograms(native, { programs: names, reuse: new Map(), sizes: {} });
+  try {
+    for (const name of names) assert.ok(loaded.program(name).id > 0, name);
+    assert.throws(() => loaded.program('list_receivers'), { code: 'ERR_INTERNAL' });
+    assert.throws(() => loaded.map('no_such_map'), { code: 'ERR_INTERNAL' });
+  } finally {
+    loaded.close();
+  }
+});
+
+test('sizes are those that were asked for, but for maps that are taken over', () => {
+  const first = loadPrograms(native, {
+    programs: [],
+    reuse: new Map(),
+    sizes: { owners: 64, events: 65_536 },
+  });
+  try {
+    assert.deepEqual([first.map('owners').maxEntries, first.map('events').maxEntries], [64, 65_536]);
+    const reuse = new Map([['owners', first.map('owners')]]);
+    const second = loadPrograms(native, { programs: [], reuse, sizes: { owners: 128 } });
+    try {
+      assert.equal(second.map('owners').id, first.map('owners').id);
+      assert.equal(second.map('owners').maxEntries, 64);
+    } finally {
+      second.close();
+    }
+  } finally {
+    first.close();
+  }
+});

@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import type { Inventory } from '../../src/devices/inventory.js';
+import type { DeviceView } from '../../src/devices/view.js';
+import { DURATION_HISTOGRAM_SIZE } from '../../src/kernel/abi.js';
+import { type HookName, type HookOutcome, hookPrograms } from '../../src/kernel/hooks.js';
+import type { BpfMap } from '../../src/kernel/native.js';
+import { loadNative } from '../../src/kernel/native.js';
+import { loadPrograms } from '../../src/kernel/programs.js';
+import type { Receiver, ReceiverClass } from '../../src/kernel/receivers.js';
+import { createKernelMetrics, type KernelMetricsOptions } from '../../src/sinks/kernel-metrics.js';
+import { createMetrics } from '../../src/sinks/metrics.js';
+import { DURATION_BOUNDS_SECONDS } from '../../src/sinks/metrics-source.js';
+
+const programs = loadPrograms(loadNative(), { programs: hookPrograms(), reuse: new Map(), sizes: {} });
+after(() => programs.close());
+
+function device(more: Partial<DeviceView>): DeviceView {
+  return {
+    name: 'loop3',
+    devno: '7:3',
+    diskseq: 9n,
+    state: 'bound',
+    sizeBytes: 0,
+    readOnly: false,
+    partitions: [],
+    backing: null,
+    owner: { class: 'initial', as: 'holder', userns: null },
+    orphan: false,
+    attachedBy: null,
+    ...more,
+  };
+}
+
+const CONTAINERS: DeviceView['owner'] = {
+  class: 'userns',
+  as: 'holder',
+  userns: { id: 77n, inum: 4_026_532_101, level: 1, ownerUid: 1000, alive: true },
+};
+const NOBODYS: DeviceView['owner'] = { class: 'unknown', as: null, userns: null };
+
+function inventoryOf(devices: DeviceView[]): Inventory & { walks: number } {
+  return {
+    walks: 0,
+    devices() {
+      this.walks++;
+      return devices;
+    },
+    device: () => undefined,
+    ownership: () => ({ owners: new Map(), userNamespaces: new Map(), living: new Set() }),
+  };
+}
+
+function sourceWith(more: Partial<KernelMetricsOptions> = {}) {
+  return createKernelMetrics({
+    programs,
+    programNames: hookPrograms(),
+    inventory: inventoryOf([]),
+    outcomes: () => new Map(),
+    receivers: () => [],
+    ringBytes: () => ({ available: 0, size: 0 }),
+    auditLines: () => ({ written: 0, lost: 0 }),
+    filterMode: () => 'hide',
+    build: { version: '0.1.0', revision: 'abc' },
+    ...more,
+  });
+}
+
+/** Puts a value into one entry of a per-CPU array, split over all CPUs. */
+function putPerCpu(map: BpfMap, index: number, perCpu: (cpu: number) => Buffer): void {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(index);
+  map.put(key, Buffer.concat(Array.from({ length: map.cpus }, (_, cpu) => perCpu(cpu))));
+}
+
+const word = (value: bigint): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(value);
+  return bytes;
+};
+
+test('each map has just as many counters as its labels have combinations', () => {
+  const { labels } = sourceWith();
+  const sizes = {
+    ioctl_counts: labels.commands.length * labels.results.length,
+    ioctl_durations: labels.commands.length,
+    uevent_counts: labels.subsystems.length * labels.actions.length * labels.verdicts.length,
+    delivery_counts: labels.verdicts.length * labels.rules.length,
+    // Kinds are numbered from 1.
+    event_counts: labels.eventKinds.length + 1,
+    drop_counts: labels.dropReasons.length,
+  };
+  for (const [name, size] of Object.entries(sizes)) assert.equal(programs.map(name).maxEntries, size, name);
+});
+
+test('label values are those of the contract', () => {
+  const { labels } = sourceWith();
+  assert.deepEqual(labels.results.slice(0, 2), ['ok', 'EPERM']);
+  assert.equal(labels.results.at(-1), 'other');
+  assert.ok(labels.commands.every((command) => command.startsWith('LOOP_')));
+  assert.deepEqual(labels.verdicts, ['deliver', 'hide']);
+  const lower = [labels.rules, labels.actions, labels.subsystems, labels.dropReasons, labels.eventKinds];
+  for (const values of lower) for (const value of values) assert.match(value, /^[a-z_]+$/);
+  for (const set of [labels.commands, labels.results, ...lower]) assert.equal(new Set(set).size, set.length);
+});
+
+test('counters are the sums over all CPUs, each at the place of its labels', () => {
+  const map = programs.map('ioctl_counts');
+  const source = sourceWith();
+  const busy =
+    source.labels.commands.indexOf('LOOP_CONFIGURE') * source.labels.results.length +
+    source.labels.results.indexOf('EBUSY');
+  putPerCpu(map, busy, (cpu) => word(BigInt(cpu + 1)));
+  const counts = source.ioctls();
+  const sum = (map.cpus * (map.cpus + 1)) / 2;
+  assert.equal(counts[busy], sum);
+  assert.equal(
+    Array.from(counts).reduce((total, count) => total + count, 0),
+    sum,
+  );
+  putPerCpu(map, busy, () => word(0n));
+});
+
+test('kinds of events begin at the first kind', () => {
+  putPerCpu(programs.map('event_counts'), 1, (cpu) => word(cpu === 0 ? 5n : 0n));
+  assert.deepEqual([...Array.from(sourceWith().events())], [5, 0, 0]);
+  putPerCpu(programs.map('event_counts'), 1, () => word(0n));
+});
+
+test('durations are summed over all CPUs, bucket by bucket', () => {
+  const map = programs.map('ioctl_durations');
+  const source = sourceWith();
+  const command = source.labels.commands.indexOf('LOOP_CLR_FD');
+  putPerCpu(map, command, () => {
+    const histogram = Buffer.alloc(DURATION_HISTOGRAM_SIZE);
+    histogram.writeBigUInt64LE(2n, 0);
+    histogram.writeBigUInt64LE(1n, 7 * 8);
+    histogram.writeBigUInt64LE(1_500_000_000n, 64);
+    return histogram;
+  });
+  const durations = source.ioctlDurations();
+  assert.deepEqual(durations[command], {
+    buckets: [2 * map.cpus, 0, 0, 0, 0, 0, 0, map.cpus],
+    sumSeconds: 1.5 * map.cpus,
+  });
+  assert.equal(durations.length, source.labels.commands.length);
+  assert.equal(durations[command]?.buckets.length, DURATION_BOUNDS_SECONDS.length);
+  putPerCpu(map, command, () => Buffer.alloc(DURATION_HISTOGRAM_SIZE));
+});
+
+test('devices are counted by state and owner, orphans by themselves, with one walk over sysfs', () => {
+  const inventory = inventoryOf([
+    device({ owner: CONTAINERS }),
+    device({ owner: CONTAINERS, orphan: true }),
+    device({}),
+    device({ state: 'unbound', owner: NOBODYS }),
+  ]);
+  const source = sourceWith({ inventory });
+  const at = (state: string, owner: string): number =>
+    source.labels.deviceStates.indexOf(state) * source.labels.ownerClasses.length +
+    source.labels.ownerClasses.indexOf(owner);
+  const counts = source.devices();
+  assert.deepEqual(
+    [counts[at('bound', 'userns')], counts[at('bound', 'initial')], counts[at('unbound', 'unknown')]],
+    [2, 1, 1],
+  );
+  assert.equal(source.orphans(), 1);
+  assert.equal([...source.deviceInfo(10)].length, 3);
+  assert.equal(inventory.walks, 1);
+});
+
+test('devices that say nothing have no info, and there are never more than the limit', () => {
+  const source = sourceWith({
+    inventory: inventoryOf([
+      device({ name: 'loop0', state: 'unbound', owner: NOBODYS }),
+      device({ name: 'loop1', state: 'unbound' }),
+      device({ name: 'loop2', state: 'unbound', owner: { ...CONTAINERS, as: 'creator' } }),
+      device({ name: 'loop3', owner: NOBODYS }),
+      device({ name: 'loop4' }),
+    ]),
+  });
+  assert.deepEqual(
+    [...source.deviceInfo(10)].map(({ device: name, userns }) => [name, userns]),
+    [
+      ['loop2', '4026532101'],
+      ['loop3', 'unknown'],
+      ['loop4', 'initial'],
+    ],
+  );
+  assert.equal([...source.deviceInfo(2)].length, 2);
+  assert.equal([...source.deviceInfo(0)].length, 0);
+});
+
+test('a hook is attached by the link that says so, and by no other state', () => {
+  const attached = (outcomes: HookOutcome[]): number[] => {
+    const map = new Map<HookName, HookOutcome[]>([['loop_ioctl', outcomes]]);
+    const source = sourceWith({ outcomes: () => map });
+    return source.labels.hooks.flatMap(({ hook }, index) =>
+      hook === 'loop_ioctl' ? (source.hooksAttached()[index] ?? []) : [],
+    );
+  };
+  assert.deepEqual(attached([{ state: 'attached', link: 'tp_btf' }]), [1]);
+  assert.deepEqual(attached([{ state: 'failed', link: 'tp_btf', error: 'x' }]), [0]);
+  assert.deepEqual(attached([{ state: 'detached', link: 'tp_btf' }]), [0]);
+  assert.deepEqual(attached([{ state: 'attached', link: 'socket_filter' }]), [0]);
+  assert.deepEqual(attached([]), [0]);
+});
+
+test('receivers are counted by class', () => {
+  const receivers = (['filtered', 'filtered', 'foreign_filter'] satisfies ReceiverClass[]).map(
+    (each) => ({ class: each }) as Receiver,
+  );
+  const source = sourceWith({ receivers: () => receivers });
+  assert.deepEqual(
+    source.labels.receiverClasses.map((each, index) => [each, source.receivers()[index]]),
+    [
+      ['filtered', 2],
+      ['allowed', 0],
+      ['foreign_filter', 1],
+      ['unfiltered', 0],
+    ],
+  );
+});
+
+test('every program of the hooks has its run counts', () => {
+  const source = sourceWith();
+  assert.equal(source.programRuns().length, source.labels.programs.length);
+  for (const { runs, seconds } of Array.from(source.programRuns())) assert.ok(runs >= 0 && seconds >= 0);
+});
+
+test('a whole scrape has every series of the contract from the beginning', async () => {
+  const text = await createMetrics(sourceWith(), { deviceInfo: true, deviceInfoLimit: 10 }).renderMetrics();
+  assert.match(text, /^loopwarden_loop_ioctls_total\{command="LOOP_CTL_GET_FREE",result="other"\} 0$/m);
+  assert.match(text, /^loopwarden_uevent_deliveries_total\{verdict="hide",rule="echo"\} 0$/m);
+  assert.match(text, /^loopwarden_hook_attached\{hook="uevent_delivery",link="socket_filter"\} 0$/m);
+});
