@@ -1,0 +1,65 @@
+/**
+ * Writes the tables of the docs that the code knows better: config keys and exit codes into README.md, metrics into
+ * docs/metrics.md. `--check` compares with what is there and exits 1 if it differs.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { renderConfigReference } from '../src/config/reference.js';
+import { ERRORS, EXIT } from '../src/errors.js';
+import { createMetrics } from '../src/sinks/metrics.js';
+import { metricsFixture } from '../test/metrics-fixture.js';
+
+const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
+  ok: 'fine',
+  no: 'the answer is no',
+  usage: 'usage or config',
+  agentNotRunning: 'no agent is running',
+  notPermitted: 'not permitted',
+  kernelLacks: 'the kernel lacks what is needed',
+};
+
+function exitTable(): string {
+  const rows = Object.entries(EXIT).map(([name, code]) => {
+    const errors = Object.entries(ERRORS).filter(([, error]) => error.exitCode === code);
+    const names = errors.map(([error]) => `\`${error}\``).join(', ');
+    return `| ${code} | ${EXIT_WORDS[name as keyof typeof EXIT]} | ${names} |\n`;
+  });
+  return `| Exit code | Meaning | Errors |\n| --- | --- | --- |\n${rows.join('')}`;
+}
+
+async function metricsTable(): Promise<string> {
+  const text = await createMetrics(metricsFixture(), { deviceInfo: true, deviceInfoLimit: 10 }).renderMetrics();
+  const help = new Map([...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', words = '']) => [name, words]));
+  const type = new Map([...text.matchAll(/^# TYPE (\S+) (.*)$/gm)].map(([, name = '', kind = '']) => [name, kind]));
+  const rows = [...help].map(([name, words]) => {
+    const labels = /^[^{]*\{([^}]*)\}/m.exec(text.split('\n').find((line) => line.startsWith(name) && line.includes('{') && !line.startsWith('#')) ?? '');
+    const names = [...(labels?.[1] ?? '').matchAll(/(\w+)=/g)].map(([, label]) => label).filter((label) => label !== 'le');
+    return `| \`${name}\` | ${type.get(name)} | ${names.join(', ')} | ${words} |\n`;
+  });
+  return `| Metric | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n${rows.join('')}`;
+}
+
+/** Puts `table` between the markers `<!-- name -->` and `<!-- /name -->`. */
+function between(text: string, name: string, table: string): string {
+  const [head, rest] = text.split(`<!-- ${name} -->`);
+  const tail = rest?.split(`<!-- /${name} -->`)[1];
+  if (head === undefined || tail === undefined) throw new Error(`no markers for ${name}`);
+  return `${head}<!-- ${name} -->\n${table}<!-- /${name} -->${tail}`;
+}
+
+const check = process.argv.includes('--check');
+
+function update(path: string, change: (text: string) => string): boolean {
+  const before = readFileSync(path, 'utf8');
+  const after = change(before);
+  if (before === after) return true;
+  if (check) console.error(`${path} is not what the code says: run npm run generate`);
+  else writeFileSync(path, after);
+  return !check;
+}
+
+const table = await metricsTable();
+const fresh = [
+  update('README.md', (text) => between(between(text, 'config', renderConfigReference()), 'exit-codes', exitTable())),
+  update('docs/metrics.md', (text) => between(text, 'metrics', table)),
+];
+process.exitCode = fresh.every(Boolean) ? 0 : 1;
