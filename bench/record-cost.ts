@@ -22,7 +22,17 @@ const loop = join(folder, 'ioctl-loop');
 const source = (name: string): string => join(PACKAGE_ROOT, 'bench', name);
 const multiarch = execFileSync('gcc', ['-print-multiarch'], { encoding: 'utf8' }).trim();
 execFileSync('gcc', ['-O2', '-o', loop, source('ioctl-loop.c')]);
-execFileSync('clang', ['-g', '-O2', '-target', 'bpf', `-I/usr/include/${multiarch}`, '-c', source('empty.bpf.c'), '-o', join(folder, 'empty.o')]);
+execFileSync('clang', [
+  '-g',
+  '-O2',
+  '-target',
+  'bpf',
+  `-I/usr/include/${multiarch}`,
+  '-c',
+  source('empty.bpf.c'),
+  '-o',
+  join(folder, 'empty.o'),
+]);
 
 const device = listLoops().findLast(({ backing }) => backing === null);
 if (device === undefined) throw new Error('no unattached loop device');
@@ -58,9 +68,12 @@ audit.close();
 empty.close();
 rmSync(folder, { recursive: true });
 
-const median = (values: number[] = []): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const median = (values: number[] = []): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const [bare, none, full] = [median(times.bare), median(times.empty), median(times.audit)];
-console.log(`${new Date().toISOString().slice(0, 10)}, Linux ${release()}, median of ${ROUNDS} × ${CALLS} ioctls`);
+console.log(
+  `${new Date().toISOString().slice(0, 10)}, Linux ${release()}, median of ${ROUNDS} × ${CALLS} ioctls`,
+);
 console.log(`bare ioctl           ${bare.toFixed(0)} ns`);
 console.log(`+ empty tp_btf       ${none.toFixed(0)} ns  (${(none / bare).toFixed(2)} ×)`);
 console.log(`+ audit programs     ${full.toFixed(0)} ns  (${(full / bare).toFixed(2)} ×)`);

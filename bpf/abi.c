@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * One global of each type that crosses, so that the BTF of abi.o holds them all: a struct that is only ever
- * reserved in a ring buffer gets no BTF of its own. Compiled for its BTF only; no instruction of it is loaded.
+ * One global of each type that crosses, so that the BTF of abi.o holds them all: a struct that is
+ * only ever reserved in a ring buffer gets no BTF of its own. Compiled for its BTF only; no
+ * instruction of it is loaded.
  */
 #include "kernel_types.h"
 #include "event.h"

@@ -36,7 +36,8 @@ static __always_inline void fill_userns(struct userns_identity *identity, struct
 	identity->padding = 0;
 }
 
-/* The namespace of the process id as the process itself sees it (task_active_pid_ns in kernel/pid.c). */
+/* The namespace of the process id as the process itself sees it (task_active_pid_ns in
+ * kernel/pid.c). */
 static __always_inline __u32 pid_namespace_inum(struct task_struct *task)
 {
 	struct pid *pid = READ(task, thread_pid);
@@ -67,8 +68,9 @@ static __always_inline void fill_caller(struct caller *caller, struct task_struc
 }
 
 /*
- * The path of a file as the mount tree has it, walked from its name up to the root of its mount namespace (d_path
- * in fs/d_path.c may be called from few hooks only). Returns its length; the path ends at path[BACKING_PATH_LENGTH].
+ * The path of a file as the mount tree has it, walked from its name up to the root of its mount
+ * namespace (d_path in fs/d_path.c may be called from few hooks only). Returns its length; the path
+ * ends at path[BACKING_PATH_LENGTH].
  */
 static __always_inline __u32 fill_path(struct ioctl_path_event *record, struct file *file)
 {

@@ -2,38 +2,40 @@
 /*
  * The ABI: every struct and enum that crosses between the BPF programs and the agent.
  *
- * scripts/generate-abi.ts reads these from the BTF of abi.o and writes the TypeScript decoder, so this
- * file is their only declaration. Rules the generator enforces: no implicit padding, no bit fields, no
- * pointers, fixed-size arrays of integers or chars only. An enum value's name in TypeScript is its C name
- * without the enum's own prefix.
+ * scripts/generate-abi.ts reads these from the BTF of abi.o and writes the TypeScript decoder, so
+ * this file is their only declaration. Rules the generator enforces: no implicit padding, no bit
+ * fields, no pointers, fixed-size arrays of integers or chars only. An enum value's name in
+ * TypeScript is its C name without the enum's own prefix.
  */
 #ifndef LOOPWARDEN_EVENT_H
 #define LOOPWARDEN_EVENT_H
 
-#define COMM_LENGTH	    16
-#define BACKING_PATH_LENGTH 1024
+#define COMM_LENGTH           16
+#define BACKING_PATH_LENGTH   1024
 #define PATH_COMPONENT_LENGTH 256
-#define DURATION_BUCKETS    8
+#define DURATION_BUCKETS      8
 
 /*
- * What every program calls the initial user namespace, known by its level 0, whatever ns_id the kernel gave it (3 or
- * another). No other user namespace has this number: the kernel numbers all kinds of namespaces in one row, and the
- * first go to the initial ones. Where there is no ns_id the ids are boot-time stamps, far above it.
+ * What every program calls the initial user namespace, known by its level 0, whatever ns_id the
+ * kernel gave it (3 or another). No other user namespace has this number: the kernel numbers all
+ * kinds of namespaces in one row, and the first go to the initial ones. Where there is no ns_id the
+ * ids are boot-time stamps, far above it.
  */
 #define USERNS_INITIAL 3ULL
 /* No namespace: nobody was seen to create or to hold the device. */
-#define USERNS_NONE    0ULL
+#define USERNS_NONE 0ULL
 
 enum event_kind {
-	EVENT_KIND_IOCTL = 1,	/* struct ioctl_event, or struct ioctl_path_event where a path was set */
-	EVENT_KIND_UEVENT = 2,	/* struct uevent_event: emission of a uevent about a loop device */
+	EVENT_KIND_IOCTL =
+	    1, /* struct ioctl_event, or struct ioctl_path_event where a path was set */
+	EVENT_KIND_UEVENT = 2,   /* struct uevent_event: emission of a uevent about a loop device */
 	EVENT_KIND_RECEIVER = 3, /* struct receiver_event: a uevent socket was made or bound */
 };
 
 /* Why a record never reached the ring, or an owner the map. One per-CPU counter each. */
 enum drop_reason {
 	DROP_REASON_RING_FULL = 0,
-	DROP_REASON_INFLIGHT_FULL = 1,	/* more callers inside a loop ioctl than the table holds */
+	DROP_REASON_INFLIGHT_FULL = 1, /* more callers inside a loop ioctl than the table holds */
 	DROP_REASON_OWNER_MAP_FULL = 2,
 	DROP_REASON_USERNS_MAP_FULL = 3,
 	DROP_REASON_COUNT = 4,
@@ -108,18 +110,18 @@ enum verdict {
 
 /* What decided a verdict. The first group delivers, the second hides. */
 enum rule {
-	RULE_NOT_LOOP = 0,	     /* the uevent is not about a loop device */
-	RULE_UNKNOWN_OWNER = 1,	     /* nobody was seen to make or attach it: treated as the host's */
-	RULE_INITIAL_OWNER = 2,	     /* the initial user namespace owns it */
-	RULE_RECEIVER_OWNS = 3,	     /* the receiver's user namespace is the owner */
+	RULE_NOT_LOOP = 0,      /* the uevent is not about a loop device */
+	RULE_UNKNOWN_OWNER = 1, /* nobody was seen to make or attach it: treated as the host's */
+	RULE_INITIAL_OWNER = 2, /* the initial user namespace owns it */
+	RULE_RECEIVER_OWNS = 3, /* the receiver's user namespace is the owner */
 	RULE_RECEIVER_IS_ANCESTOR = 4, /* ... or an ancestor of it below the initial one */
-	RULE_ALLOW_LIST = 5,	     /* the receiver is on the allow-list */
-	RULE_OBSERVE = 6,	     /* would be hidden, but filter.mode is observe */
+	RULE_ALLOW_LIST = 5,           /* the receiver is on the allow-list */
+	RULE_OBSERVE = 6,              /* would be hidden, but filter.mode is observe */
 
 	RULE_CREATOR = 7, /* owned by the namespace that made the device */
 	RULE_HOLDER = 8,  /* owned by the namespace that attached the backing file */
 	RULE_PENDING = 9, /* the emitter is attaching the backing file right now */
-	RULE_ECHO = 10,	  /* host udev's watch echoes a life that a container has just ended */
+	RULE_ECHO = 10,   /* host udev's watch echoes a life that a container has just ended */
 	RULE_COUNT = 11,
 };
 
@@ -139,7 +141,7 @@ enum filter_mode {
 
 struct event_header {
 	__u16 kind;
-	__u16 size;   /* of the whole record */
+	__u16 size; /* of the whole record */
 	__u32 cpu;
 	__u64 cpu_seq; /* counts every record this CPU made, also those that were dropped */
 	__u64 boot_ns; /* CLOCK_BOOTTIME */
@@ -174,7 +176,7 @@ struct loop_config_state {
 	__u64 sizelimit;
 	__u64 backing_inode;
 	__u32 backing_dev; /* kernel's encoding: major << 20 | minor; 0 when nothing is attached */
-	__u32 flags;	   /* LO_FLAGS_* */
+	__u32 flags;       /* LO_FLAGS_* */
 	__u32 block_size;
 	__u32 state; /* enum loop_state */
 };
@@ -200,8 +202,9 @@ struct ioctl_event {
 };
 
 /*
- * An ioctl that gave the device its backing file. The path is built from its last component to its first, so
- * it is the last path_length bytes of `path`; `slack` only gives the verifier room for one more component.
+ * An ioctl that gave the device its backing file. The path is built from its last component to its
+ * first, so it is the last path_length bytes of `path`; `slack` only gives the verifier room for
+ * one more component.
  */
 struct ioctl_path_event {
 	struct ioctl_event event;
@@ -217,12 +220,12 @@ struct uevent_event {
 	__u32 action;
 	__u32 subsystem;
 	__u32 synthetic; /* 1: written to a sysfs uevent file */
-	__u32 verdict;	 /* what a host receiver gets */
+	__u32 verdict;   /* what a host receiver gets */
 	__u32 rule;
 	__u64 owner;
 	__u64 holder_ended; /* the user namespace whose life ends with this uevent, or 0 */
 	__u64 diskseq;
-	__u32 state; /* enum loop_state */
+	__u32 state;      /* enum loop_state */
 	__u32 whole_disk; /* 1: the disk itself, 0: partition, bdi, other child */
 };
 
@@ -244,9 +247,9 @@ struct receiver_entry {
 	__s32 fd;
 	__u32 netns;
 	__u32 portid;
-	__u32 groups;	 /* bit 0: kernel uevents, bit 1: udev's own */
+	__u32 groups;    /* bit 0: kernel uevents, bit 1: udev's own */
 	__u32 filter_id; /* id of the attached BPF program; 0 none, ~0 a classic filter */
-	__u32 uid;	 /* of the credentials that opened the socket */
+	__u32 uid;       /* of the credentials that opened the socket */
 	__u32 padding;
 };
 
@@ -268,17 +271,17 @@ struct userns_key {
 };
 
 /*
- * Who owns a loop device; key: the disk's devno. Only BPF writes it while programs are attached, one aligned
- * word at a time, so that no reader ever sees a torn name.
+ * Who owns a loop device; key: the disk's devno. Only BPF writes it while programs are attached,
+ * one aligned word at a time, so that no reader ever sees a torn name.
  */
 struct owner_entry {
 	__u64 creator;
-	__u64 holder;	      /* of the life holder_diskseq; 0: nobody */
+	__u64 holder; /* of the life holder_diskseq; 0: nobody */
 	__u64 holder_diskseq;
-	__u64 pending;	      /* user namespace of a caller inside LOOP_CONFIGURE or LOOP_SET_FD */
-	__u64 pending_token;  /* that caller's tgid << 32 | tid */
-	__u64 loop_address;   /* struct loop_device, to see whether the life still lasts */
-	__u64 last_holder;    /* whose life ended last */
+	__u64 pending;       /* user namespace of a caller inside LOOP_CONFIGURE or LOOP_SET_FD */
+	__u64 pending_token; /* that caller's tgid << 32 | tid */
+	__u64 loop_address;  /* struct loop_device, to see whether the life still lasts */
+	__u64 last_holder;   /* whose life ended last */
 	__u64 released_boot_ns;
 };
 
@@ -297,11 +300,13 @@ struct call_entry {
 	__u32 state;
 };
 
-/* The same for those calls that uevents are sent in: they make a device or begin a life. Key: tgid << 32 | tid. */
+/* The same for those calls that uevents are sent in: they make a device or begin a life. Key: tgid
+ * << 32 | tid. */
 struct inflight_entry {
 	__u64 userns;
 	__u64 created_diskseq;
-	__u32 created; /* devno of the disk that an `add` uevent announced inside this call; 0 none */
+	__u32
+	    created; /* devno of the disk that an `add` uevent announced inside this call; 0 none */
 	__u32 command;
 	__u32 devno;
 	__u32 state;
@@ -309,15 +314,16 @@ struct inflight_entry {
 
 /* Durations of one loop command; the last bucket has no upper bound. Key: enum loop_command. */
 struct duration_histogram {
-	__u64 buckets[DURATION_BUCKETS]; /* not cumulative: under 10 us, 100 us, ... 10 s, the rest */
+	__u64
+	    buckets[DURATION_BUCKETS]; /* not cumulative: under 10 us, 100 us, ... 10 s, the rest */
 	__u64 sum_ns;
 };
 
 /* Written by the agent, read by every program; key 0. */
 struct filter_settings {
-	__u32 mode; /* enum filter_mode */
+	__u32 mode;       /* enum filter_mode */
 	__u32 part_shift; /* of the loop driver: minor = number << part_shift */
-	__u32 udev_tgid; /* the host's udevd: its watch echoes; 0 none */
+	__u32 udev_tgid;  /* the host's udevd: its watch echoes; 0 none */
 	__u32 padding;
 };
 

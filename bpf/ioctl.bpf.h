@@ -8,15 +8,15 @@
 /* include/uapi/linux/loop.h: two dense runs of numbers. */
 #define LOOP_DEVICE_COMMANDS  0x4C00
 #define LOOP_CONTROL_COMMANDS 0x4C80
-#define EPERM  1
-#define ENXIO  6
-#define EBADF  9
-#define EACCES 13
-#define EBUSY  16
-#define EEXIST 17
-#define ENODEV 19
-#define EINVAL 22
-#define ENOSPC 28
+#define EPERM                 1
+#define ENXIO                 6
+#define EBADF                 9
+#define EACCES                13
+#define EBUSY                 16
+#define EEXIST                17
+#define ENODEV                19
+#define EINVAL                22
+#define ENOSPC                28
 
 /* LOOP_COMMAND_COUNT for any other ioctl. */
 static __always_inline __u32 loop_command_of(__u32 number)
@@ -36,6 +36,14 @@ static __always_inline bool is_control(__u32 command)
 	return command >= LOOP_COMMAND_LOOP_CTL_ADD;
 }
 
+/* 0 for a number that no loop device can have: the caller may have made it up. */
+static __always_inline __u32 devno_of_number(__u64 number, __u32 part_shift)
+{
+	if ((__u32)number > LOOP_NUMBER_MAX >> (part_shift & 0xf))
+		return 0;
+	return MAKE_DEVNO(LOOP_MAJOR, (__u32)number << (part_shift & 0xf));
+}
+
 /* Freed with its task, and found without a lock: what a lookup by thread id could not be. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -53,10 +61,10 @@ static __always_inline bool makes_device(__u32 command)
 static __always_inline void announce_call(const struct call_entry *call, __u64 token)
 {
 	struct inflight_entry entry = {
-		.userns = call->userns,
-		.command = call->command,
-		.devno = call->devno,
-		.state = call->state,
+	    .userns = call->userns,
+	    .command = call->command,
+	    .devno = call->devno,
+	    .state = call->state,
 	};
 
 	if (bpf_map_update_elem(&inflight, &token, &entry, BPF_ANY)) {
@@ -72,10 +80,14 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 					  __u64 argument, __u32 arch)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	/* A local: a core read relocates every access in its expression, also that of a struct of ours. */
+	/* A local: a core read relocates every access in its expression, also that of a struct of
+	 * ours. */
 	struct loop_device *loop = target->loop;
 	struct call_entry *call =
-		bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	    bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	struct filter_settings *config = filter_settings();
+	__u32 devno;
 
 	if (!call) {
 		count_drop(DROP_REASON_INFLIGHT_FULL);
@@ -95,15 +107,19 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 		call->diskseq = disk_sequence(target->disk);
 		call->state = READ_LOOP(loop, lo_state);
 		call->owner = owner_resolve(owner_lookup(target->devno)).owner;
+	} else if (command != LOOP_COMMAND_LOOP_CTL_GET_FREE && config) {
+		devno = devno_of_number(argument, config->part_shift);
+		call->owner = owner_resolve(owner_lookup(devno)).owner;
 	}
 	call->start_ns = bpf_ktime_get_boot_ns();
 	if (takes_life(command) || makes_device(command))
 		announce_call(call, task_token(task));
 }
 
-/* What the command, now that its result is known, has done to the ownership; the device it was about. */
-static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 token,
-					  __u32 created, __s64 result, const struct loop_config_state *after,
+/* What the command, now that its result is known, has done to the ownership; the device it was
+ * about. */
+static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 token, __u32 created,
+					  __s64 result, const struct loop_config_state *after,
 					  __u32 part_shift)
 {
 	__u32 devno = call->devno;
@@ -118,24 +134,31 @@ static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 t
 			owner_committed(devno, call->userns, token, after->diskseq);
 		break;
 	case LOOP_COMMAND_LOOP_CLR_FD:
-		/* Others may hold it open: then it ends with the last close, and a uevent says so. */
+		/* Others may hold it open: then it ends with the last close, and a uevent says so.
+		 */
 		entry = owner_lookup(devno);
 		if (result >= 0 && entry && after->state == LOOP_STATE_UNBOUND)
 			owner_released(entry);
 		break;
+	case LOOP_COMMAND_LOOP_CHANGE_FD:
+		/* Another file raises the disk's number too, in the same life. */
+		entry = owner_lookup(devno);
+		if (result >= 0 && entry && entry->holder != USERNS_NONE)
+			entry->holder_diskseq = after->diskseq;
+		break;
 	case LOOP_COMMAND_LOOP_CTL_ADD:
-		devno = MAKE_DEVNO(LOOP_MAJOR,
-				   (__u32)(result < 0 ? call->argument : result) << part_shift);
+		devno = devno_of_number(result < 0 ? call->argument : result, part_shift);
 		/* Without a listener no `add` was seen; the result says the same. */
 		if (result >= 0 && created != devno)
 			owner_created(devno, call->userns);
 		break;
 	case LOOP_COMMAND_LOOP_CTL_GET_FREE:
-		/* Makes a device only if there is no free one: `add` was seen, or it is an old one. */
-		devno = result < 0 ? 0 : MAKE_DEVNO(LOOP_MAJOR, (__u32)result << part_shift);
+		/* Makes a device only if there is no free one: `add` was seen, or it is an old one.
+		 */
+		devno = result < 0 ? 0 : devno_of_number(result, part_shift);
 		break;
 	case LOOP_COMMAND_LOOP_CTL_REMOVE:
-		devno = MAKE_DEVNO(LOOP_MAJOR, (__u32)call->argument << part_shift);
+		devno = devno_of_number(call->argument, part_shift);
 		if (result >= 0)
 			owner_removed(devno);
 		break;
@@ -174,12 +197,12 @@ static __always_inline __u32 ioctl_result_of(__s64 result)
 static __always_inline void count_ioctl(__u32 command, __s64 result, __u64 duration_ns)
 {
 	struct duration_histogram *histogram = bpf_map_lookup_elem(&ioctl_durations, &command);
-	__u32 bucket = duration_ns < 10000	  ? 0
-		       : duration_ns < 100000	  ? 1
-		       : duration_ns < 1000000	  ? 2
-		       : duration_ns < 10000000	  ? 3
-		       : duration_ns < 100000000  ? 4
-		       : duration_ns < 1000000000 ? 5
+	__u32 bucket = duration_ns < 10000         ? 0
+		       : duration_ns < 100000      ? 1
+		       : duration_ns < 1000000     ? 2
+		       : duration_ns < 10000000    ? 3
+		       : duration_ns < 100000000   ? 4
+		       : duration_ns < 1000000000  ? 5
 		       : duration_ns < 10000000000 ? 6
 						   : 7;
 
@@ -261,8 +284,7 @@ static __always_inline void ioctl_returned(__s64 result)
 	cpu_seq = next_cpu_seq();
 
 	if (result >= 0 && sets_backing(call->command)) {
-		struct ioctl_path_event *record =
-			bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+		struct ioctl_path_event *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 
 		if (!record) {
 			call->start_ns = 0;

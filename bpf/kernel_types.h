@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The kernel's types, with only the fields that are read. Names are the kernel's, order and size are not: every
- * access is relocated against the running kernel's BTF (CO-RE). A field that a supported kernel lacks is asked for
- * with bpf_core_field_exists where it is read.
+ * The kernel's types, with only the fields that are read. Names are the kernel's, order and size
+ * are not: every access is relocated against the running kernel's BTF (CO-RE). A field that a
+ * supported kernel lacks is asked for with bpf_core_field_exists where it is read.
  */
 #ifndef LOOPWARDEN_KERNEL_TYPES_H
 #define LOOPWARDEN_KERNEL_TYPES_H
@@ -11,20 +11,21 @@
 #include <linux/types.h>
 #include <linux/bpf.h>
 
-#define LOOP_MAJOR	    7
-#define MISC_MAJOR	    10
-#define LOOP_CTRL_MINOR	    237
-#define MINOR_BITS	    20
+#define LOOP_MAJOR          7
+#define MISC_MAJOR          10
+#define LOOP_CTRL_MINOR     237
+#define MINOR_BITS          20
 #define MAKE_DEVNO(ma, mi)  (((__u32)(ma) << MINOR_BITS) | (__u32)(mi))
 #define DEVNO_MAJOR(dev)    ((dev) >> MINOR_BITS)
-#define LOOP_NUMBER_MAX	    ((1U << MINOR_BITS) - 1)
-#define FILE_TYPE_MASK	    0170000
-#define FILE_TYPE_BLOCK	    0060000
+#define LOOP_NUMBER_MAX     ((1U << MINOR_BITS) - 1)
+#define FILE_TYPE_MASK      0170000
+#define FILE_TYPE_BLOCK     0060000
 #define FILE_TYPE_CHARACTER 0020000
 #define FILE_TYPE_SOCKET    0140000
-/* include/linux/fs.h: an O_PATH descriptor, on which ioctl(2) is EBADF and f_mapping is not a device's. */
-#define FMODE_PATH	       0x4000
-#define AF_NETLINK	       16
+/* include/linux/fs.h: an O_PATH descriptor, on which ioctl(2) is EBADF and f_mapping is not a
+ * device's. */
+#define FMODE_PATH             0x4000
+#define AF_NETLINK             16
 #define NETLINK_KOBJECT_UEVENT 15
 /* arch/x86/include/asm/thread_info.h: the current system call was made by a 32-bit caller. */
 #define TS_COMPAT 0x0002
@@ -164,7 +165,8 @@ struct file {
 struct block_device {
 	struct gendisk *bd_disk;
 };
-/* block/bdev.c (fs/block_dev.c before 5.14): the inode of a block device's page cache sits beside it. */
+/* block/bdev.c (fs/block_dev.c before 5.14): the inode of a block device's page cache sits beside
+ * it. */
 struct bdev_inode {
 	struct block_device bdev;
 	struct inode vfs_inode;

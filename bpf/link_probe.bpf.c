@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * One empty program for each kind of link, loaded one at a time by `doctor` to see what this kernel allows: a config
- * option says less than a refusal.
+ * One empty program for each kind of link, loaded one at a time by `doctor` to see what this kernel
+ * allows: a config option says less than a refusal.
  */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>

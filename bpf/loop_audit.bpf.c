@@ -2,10 +2,11 @@
 /*
  * Loop ioctls and new uevent sockets, at the system call's boundary.
  *
- * sys_enter and sys_exit fire for every ioctl of the host that any loop device can get (entry_SYSCALL_64 →
- * do_syscall_64 → trace_sys_enter; since 2.6), on every kernel, even where trampolines and kprobes are locked down. They
- * cost every other system call of the host the slow entry path, and they see the descriptor before the kernel does: a
- * second thread that swaps it in between is attributed to the file that was there at entry.
+ * sys_enter and sys_exit fire for every ioctl of the host that any loop device can get
+ * (entry_SYSCALL_64 → do_syscall_64 → trace_sys_enter; since 2.6), on every kernel, even where
+ * trampolines and kprobes are locked down. They cost every other system call of the host the slow
+ * entry path, and they see the descriptor before the kernel does: a second thread that swaps it in
+ * between is attributed to the file that was there at entry.
  */
 #define DIRECT_READS
 #include "ioctl.bpf.h"
@@ -13,12 +14,12 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define SYS_IOCTL	  16
-#define SYS_SOCKET	  41
-#define SYS_BIND	  49
+#define SYS_IOCTL         16
+#define SYS_SOCKET        41
+#define SYS_BIND          49
 #define SYS_COMPAT_IOCTL  54
 #define SYS_COMPAT_SOCKET 359
-#define SYS_COMPAT_BIND	  361
+#define SYS_COMPAT_BIND   361
 
 static __always_inline bool is_compat(struct task_struct *task)
 {
@@ -125,8 +126,9 @@ int BPF_PROG(loop_ioctl_exit_tp_btf, struct pt_regs *regs, long result)
 }
 
 /*
- * Hooked where a socket is made rather than where it begins to listen: the filter is then usually on it before bind(2).
- * bind is seen too, for a socket that was made before the agent started, or by a call not known here (socketcall).
+ * Hooked where a socket is made rather than where it begins to listen: the filter is then usually
+ * on it before bind(2). bind is seen too, for a socket that was made before the agent started, or
+ * by a call not known here (socketcall).
  */
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(receiver_appears_tp_btf, struct pt_regs *regs, long result)

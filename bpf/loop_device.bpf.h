@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Reads of the kernel's own loop objects: what an ioctl did is read here, never from the caller's memory. */
+/* Reads of the kernel's own loop objects: what an ioctl did is read here, never from the caller's
+ * memory. */
 #ifndef LOOPWARDEN_LOOP_DEVICE_BPF_H
 #define LOOPWARDEN_LOOP_DEVICE_BPF_H
 
@@ -8,9 +9,9 @@
 /* What an open file leads to. */
 struct loop_target {
 	struct file *file;
-	struct gendisk *disk;	  /* null: loop-control */
+	struct gendisk *disk;     /* null: loop-control */
 	struct loop_device *loop; /* null: loop-control */
-	__u32 devno;		  /* of the whole disk, also when a partition was opened */
+	__u32 devno;              /* of the whole disk, also when a partition was opened */
 };
 
 static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
@@ -63,8 +64,7 @@ static __always_inline __s32 loop_state_at(__u64 address)
 	struct loop_device *loop = (void *)address;
 	struct gendisk *disk = READ_LOOP(loop, lo_disk);
 
-	if (!disk || READ(disk, private_data) != (void *)loop ||
-	    READ(disk, major) != LOOP_MAJOR)
+	if (!disk || READ(disk, private_data) != (void *)loop || READ(disk, major) != LOOP_MAJOR)
 		return -1;
 	return READ_LOOP(loop, lo_state);
 }

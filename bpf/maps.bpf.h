@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every map, shared by all objects: __weak, so that the static linker joins the copies into one. Hash maps are
- * preallocated (tracing programs may not allocate before 6.1), the agent sets their sizes before loading.
+ * Every map, shared by all objects: __weak, so that the static linker joins the copies into one.
+ * Hash maps are preallocated (tracing programs may not allocate before 6.1), the agent sets their
+ * sizes before loading.
  */
 #ifndef LOOPWARDEN_MAPS_BPF_H
 #define LOOPWARDEN_MAPS_BPF_H
@@ -40,15 +41,16 @@ __weak RING(64 << 10) receiver_events SEC(".maps");
 
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, 1) record_seq SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, 4) event_counts SEC(".maps");
-__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, DROP_REASON_COUNT) drop_counts SEC(".maps");
-__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, LOOP_COMMAND_COUNT *IOCTL_RESULT_COUNT)
-	ioctl_counts SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, DROP_REASON_COUNT)
+drop_counts SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64,
+	   LOOP_COMMAND_COUNT *IOCTL_RESULT_COUNT) ioctl_counts SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct duration_histogram, LOOP_COMMAND_COUNT)
-	ioctl_durations SEC(".maps");
+ioctl_durations SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64,
 	   UEVENT_SUBSYSTEM_COUNT *UEVENT_ACTION_COUNT *VERDICT_COUNT) uevent_counts SEC(".maps");
-__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, VERDICT_COUNT *RULE_COUNT)
-	delivery_counts SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, VERDICT_COUNT *RULE_COUNT) delivery_counts
+    SEC(".maps");
 
 static __always_inline struct filter_settings *filter_settings(void)
 {

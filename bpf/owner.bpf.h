@@ -2,8 +2,9 @@
 /*
  * Who owns a loop device: creator and holder, from the moment the kernel lets it be known.
  *
- * An owner_entry is written word by word in place and never replaced: the elements of a preallocated hash are
- * reused at once, so a replaced value could be read torn. A user namespace is one 64-bit word everywhere.
+ * An owner_entry is written word by word in place and never replaced: the elements of a
+ * preallocated hash are reused at once, so a replaced value could be read torn. A user namespace is
+ * one 64-bit word everywhere.
  */
 #ifndef LOOPWARDEN_OWNER_BPF_H
 #define LOOPWARDEN_OWNER_BPF_H
@@ -15,8 +16,8 @@
 #define USERNS_DEPTH_MAX 33
 
 /*
- * The namespace's id: ns_id where the kernel has it. Elsewhere inums and addresses are reused, so the id is the
- * boot time at which (inum, address) was first seen.
+ * The namespace's id: ns_id where the kernel has it. Elsewhere inums and addresses are reused, so
+ * the id is the boot time at which (inum, address) was first seen.
  */
 static __always_inline __u64 userns_id(struct user_namespace *ns)
 {
@@ -37,7 +38,8 @@ static __always_inline __u64 userns_id(struct user_namespace *ns)
 	stamp = bpf_ktime_get_boot_ns();
 	if (!bpf_map_update_elem(&userns_stamps, &key, &stamp, BPF_NOEXIST))
 		return stamp;
-	/* Another CPU was first, or the table is full: then every sighting has a stamp of its own. */
+	/* Another CPU was first, or the table is full: then every sighting has a stamp of its own.
+	 */
 	known = bpf_map_lookup_elem(&userns_stamps, &key);
 	if (known)
 		return *known;
@@ -46,8 +48,9 @@ static __always_inline __u64 userns_id(struct user_namespace *ns)
 }
 
 /*
- * Notes the namespace and its ancestors, once, so that ancestry can be decided when they are gone. Returns its id.
- * A function of its own, which the verifier walks once: as are all that hold a loop.
+ * Notes the namespace and its ancestors, once, so that ancestry can be decided when they are gone.
+ * Returns its id. A function of its own, which the verifier walks once: as are all that hold a
+ * loop.
  */
 __weak __noinline __u64 userns_remember_at(__u64 address)
 {
@@ -84,7 +87,8 @@ static __always_inline __u64 userns_remember(struct user_namespace *ns)
 
 	if (bpf_map_lookup_elem(&userns, &id))
 		return id;
-	/* A function of its own takes numbers only; read back from the stack, the pointer is one. */
+	/* A function of its own takes numbers only; read back from the stack, the pointer is one.
+	 */
 	bpf_probe_read_kernel(&address, sizeof(address), &ns);
 	return userns_remember_at(address);
 }
@@ -107,7 +111,8 @@ static __always_inline struct owner_entry *owner_lookup_or_add(__u32 devno)
 	return entry;
 }
 
-/* A kernel `add`, or a successful LOOP_CTL_ADD: a new device, nothing of an earlier one of its number remains. */
+/* A kernel `add`, or a successful LOOP_CTL_ADD: a new device, nothing of an earlier one of its
+ * number remains. */
 static __always_inline void owner_created(__u32 devno, __u64 creator)
 {
 	struct owner_entry *entry = owner_lookup_or_add(devno);
@@ -159,7 +164,8 @@ static __always_inline void owner_committed(__u32 devno, __u64 ns, __u64 token, 
 		entry->pending = USERNS_NONE;
 }
 
-/* The life has ended: detach, autoclear on the last close. The holder's name stays for the echo rule. */
+/* The life has ended: detach, autoclear on the last close. The holder's name stays for the echo
+ * rule. */
 static __always_inline void owner_released(struct owner_entry *entry)
 {
 	if (entry->holder == USERNS_NONE)
@@ -174,7 +180,8 @@ struct ownership {
 	enum rule rule; /* as if a host receiver listened: what makes it hidden or shown */
 };
 
-/* Holder, else creator. `entry` may be null. Ends a life that the kernel has ended without our seeing it. */
+/* Holder, else creator. `entry` may be null. Ends a life that the kernel has ended without our
+ * seeing it. */
 static __always_inline struct ownership owner_resolve(struct owner_entry *entry)
 {
 	struct ownership none = {USERNS_NONE, RULE_UNKNOWN_OWNER}, found = none;
@@ -189,7 +196,8 @@ static __always_inline struct ownership owner_resolve(struct owner_entry *entry)
 	found.owner = entry->holder;
 	found.rule = RULE_HOLDER;
 	if (found.owner == USERNS_NONE && state == LOOP_STATE_BOUND) {
-		/* Bound, not yet committed: between the kernel's `change` and the end of the call. */
+		/* Bound, not yet committed: between the kernel's `change` and the end of the call.
+		 */
 		found.owner = entry->pending;
 		found.rule = RULE_PENDING;
 	}

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reads of kernel memory. READ(pointer, a, b) is pointer->a->b, relocated by CO-RE, and 0 where a pointer on the way
- * leads nowhere.
+ * Reads of kernel memory. READ(pointer, a, b) is pointer->a->b, relocated by CO-RE, and 0 where a
+ * pointer on the way leads nowhere.
  *
- * bpf_rdonly_cast (6.2 and newer) tells the verifier what a pointer points to, so that a read is one load; a call of
- * bpf_probe_read_kernel costs some thirty times as much, and a record needs about a hundred reads. The agent sets the
- * two constants before loading, and the verifier drops the branch that is not taken.
+ * bpf_rdonly_cast (6.2 and newer) tells the verifier what a pointer points to, so that a read is
+ * one load; a call of bpf_probe_read_kernel costs some thirty times as much, and a record needs
+ * about a hundred reads. The agent sets the two constants before loading, and the verifier drops
+ * the branch that is not taken.
  *
- * Only an object that defines DIRECT_READS has the cast, and only one object may: libbpf's linker (up to 1.1) joins no
- * kernel function that two objects name.
+ * Only an object that defines DIRECT_READS has the cast, and only one object may: libbpf's linker
+ * (up to 1.1) joins no kernel function that two objects name.
  */
 #ifndef LOOPWARDEN_READ_BPF_H
 #define LOOPWARDEN_READ_BPF_H
@@ -39,12 +40,12 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 		value_read;                                                                        \
 	})
 
-#define READ(pointer, ...)	READ_IF(direct_reads, pointer, __VA_ARGS__)
+#define READ(pointer, ...)      READ_IF(direct_reads, pointer, __VA_ARGS__)
 #define READ_LOOP(pointer, ...) READ_IF(direct_reads &&loop_is_built_in, pointer, __VA_ARGS__)
 
 #else
 
-#define READ(pointer, ...)	BPF_CORE_READ(pointer, __VA_ARGS__)
+#define READ(pointer, ...)      BPF_CORE_READ(pointer, __VA_ARGS__)
 #define READ_LOOP(pointer, ...) BPF_CORE_READ(pointer, __VA_ARGS__)
 
 #endif

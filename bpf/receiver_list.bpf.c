@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Every open descriptor of the host that is a uevent socket, as one struct receiver_entry each (bpf_iter task_file,
- * kernel/bpf/task_iter.c, 5.8 and newer). An iterator knows what /proc does not: the credentials that opened the
- * socket, and whose filter is on it.
+ * Every open descriptor of the host that is a uevent socket, as one struct receiver_entry each
+ * (bpf_iter task_file, kernel/bpf/task_iter.c, 5.8 and newer). An iterator knows what /proc does
+ * not: the credentials that opened the socket, and whose filter is on it.
  */
 #include "maps.bpf.h"
 #include "owner.bpf.h"
@@ -36,8 +36,7 @@ int list_receivers(struct bpf_iter__task_file *context)
 	struct socket *socket;
 	struct sock *sock;
 
-	if (!task || !file ||
-	    (READ(file, f_inode, i_mode) & FILE_TYPE_MASK) != FILE_TYPE_SOCKET)
+	if (!task || !file || (READ(file, f_inode, i_mode) & FILE_TYPE_MASK) != FILE_TYPE_SOCKET)
 		return 0;
 	socket = READ(file, private_data);
 	sock = READ(socket, sk);

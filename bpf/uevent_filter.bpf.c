@@ -2,10 +2,11 @@
 /*
  * Uevents, where they are emitted and where they are delivered.
  *
- * kobject_uevent_env → kobject_uevent_net_broadcast → netlink_broadcast → sk_filter_trim_cap, for each listening socket,
- * synchronously in the emitter's context (lib/kobject_uevent.c, net/netlink/af_netlink.c). Nothing in lib/ can be
- * hooked, so on a kernel without trampolines the socket's own filter is the only place: one on the agent's own
- * listener, which hears each uevent once, and one on each receiver.
+ * kobject_uevent_env → kobject_uevent_net_broadcast → netlink_broadcast → sk_filter_trim_cap, for
+ * each listening socket, synchronously in the emitter's context (lib/kobject_uevent.c,
+ * net/netlink/af_netlink.c). Nothing in lib/ can be hooked, so on a kernel without trampolines the
+ * socket's own filter is the only place: one on the agent's own listener, which hears each uevent
+ * once, and one on each receiver.
  */
 #include "emit.bpf.h"
 #include "verdict.bpf.h"
@@ -13,8 +14,9 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /*
- * The context of a socket filter is the sk_buff at run time, but the verifier gives only the fields of __sk_buff.
- * Reading the pointer back from the stack makes a plain number of it, as the shared bodies want it.
+ * The context of a socket filter is the sk_buff at run time, but the verifier gives only the fields
+ * of __sk_buff. Reading the pointer back from the stack makes a plain number of it, as the shared
+ * bodies want it.
  */
 static __always_inline struct sk_buff *kernel_skb(struct __sk_buff *context)
 {
@@ -24,7 +26,8 @@ static __always_inline struct sk_buff *kernel_skb(struct __sk_buff *context)
 	return skb;
 }
 
-/* The life that this `change` ends: __loop_clr_fd sends it after the file has gone, before the state says so. */
+/* The life that this `change` ends: __loop_clr_fd sends it after the file has gone, before the
+ * state says so. */
 static __always_inline __u64 holder_ended(const struct uevent *event, struct owner_entry *entry,
 					  __u32 state)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reads the text of a kernel uevent (lib/kobject_uevent.c): "ACTION@DEVPATH\0", then "KEY=VALUE\0" strings, always
- * ACTION, DEVPATH, SUBSYSTEM first, then what the writer of a synthetic event added, then the driver's own.
+ * Reads the text of a kernel uevent (lib/kobject_uevent.c): "ACTION@DEVPATH\0", then "KEY=VALUE\0"
+ * strings, always ACTION, DEVPATH, SUBSYSTEM first, then what the writer of a synthetic event
+ * added, then the driver's own.
  */
 #ifndef LOOPWARDEN_UEVENT_TEXT_BPF_H
 #define LOOPWARDEN_UEVENT_TEXT_BPF_H
@@ -12,15 +13,15 @@
 #define DEVPATH_LENGTH_MAX   192
 #define UEVENT_STRING_LENGTH 64
 #define UEVENT_STRINGS_MAX   16
-#define WHOLE_DISK	     (1ULL << 35)
+#define WHOLE_DISK           (1ULL << 35)
 #define CHARACTERS_IN_WORD   8
-#define NOT_A_NUMBER	     (~0ULL)
+#define NOT_A_NUMBER         (~0ULL)
 
 struct uevent_name {
 	__u32 action_length;
 	__u32 path_length; /* without the NUL; 0 when it was too long to read */
-	__u32 action;	   /* enum uevent_action */
-	__u32 devno;	   /* of the loop disk it is about, or 0 */
+	__u32 action;      /* enum uevent_action */
+	__u32 devno;       /* of the loop disk it is about, or 0 */
 	__u32 whole_disk;
 };
 
@@ -31,9 +32,9 @@ struct uevent_fields {
 };
 
 /*
- * Unrolled over the literal and without a branch in it: there is no memcmp in BPF, and a branch for each character
- * would double the verifier's work each time. The barrier holds clang 19 to that: it would load all characters first,
- * spill them, and need more than the 512 bytes of stack.
+ * Unrolled over the literal and without a branch in it: there is no memcmp in BPF, and a branch for
+ * each character would double the verifier's work each time. The barrier holds clang 19 to that: it
+ * would load all characters first, spill them, and need more than the 512 bytes of stack.
  */
 #define STARTS_WITH(text, literal)                                                                 \
 	({                                                                                         \
@@ -68,8 +69,9 @@ static __always_inline __u32 uevent_action_of(const char *text, __u32 length)
 }
 
 /*
- * The decimal number at the beginning of 16 characters: its value, and in the top byte the character that ends it;
- * NOT_A_NUMBER if there is no digit or no end. A function of its own, so that the verifier walks its paths once.
+ * The decimal number at the beginning of 16 characters: its value, and in the top byte the
+ * character that ends it; NOT_A_NUMBER if there is no digit or no end. A function of its own, so
+ * that the verifier walks its paths once.
  */
 __weak __noinline __u64 parse_decimal(__u64 low, __u64 high)
 {
@@ -108,8 +110,8 @@ static __always_inline bool parse_number(const char *text, __u64 *number, char *
 }
 
 /*
- * Which loop disk a DEVPATH is about: the disk, anything beneath it (its partitions), or its bdi. Returns the disk's
- * devno, 0 for everything else, and WHOLE_DISK if it is about the disk itself.
+ * Which loop disk a DEVPATH is about: the disk, anything beneath it (its partitions), or its bdi.
+ * Returns the disk's devno, 0 for everything else, and WHOLE_DISK if it is about the disk itself.
  */
 static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
 {
@@ -117,7 +119,8 @@ static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
 	char end;
 
 	if (STARTS_WITH(path, "@/devices/virtual/block/loop")) {
-		if (!parse_number(path + sizeof("@/devices/virtual/block/loop") - 1, &number, &end) ||
+		if (!parse_number(path + sizeof("@/devices/virtual/block/loop") - 1, &number,
+				  &end) ||
 		    (end != '\0' && end != '/') || number > LOOP_NUMBER_MAX)
 			return 0;
 		whole = end == '\0' ? WHOLE_DISK : 0;
@@ -132,9 +135,9 @@ static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
 }
 
 /*
- * The first string of the text. Functions of their own return one word, so that the verifier walks them once and carries
- * none of their paths on: path_length << 48 | action_length << 40 | action << 36 | WHOLE_DISK | devno.
- * 0: not a kernel uevent (udevd's own messages begin with "libudev").
+ * The first string of the text. Functions of their own return one word, so that the verifier walks
+ * them once and carries none of their paths on: path_length << 48 | action_length << 40 | action <<
+ * 36 | WHOLE_DISK | devno. 0: not a kernel uevent (udevd's own messages begin with "libudev").
  */
 __weak __noinline __u64 parse_uevent_name(__u64 text, __u32 part_shift)
 {
@@ -175,8 +178,8 @@ static __always_inline bool uevent_name(const char *text, __u32 part_shift,
 }
 
 /*
- * Reads on after the DEVPATH, string by string, and stops at one that is too long to hold. Packed for the same reason
- * as the name: diskseq << 16 | subsystem << 8 | synthetic.
+ * Reads on after the DEVPATH, string by string, and stops at one that is too long to hold. Packed
+ * for the same reason as the name: diskseq << 16 | subsystem << 8 | synthetic.
  */
 __weak __noinline __u64 parse_uevent_fields(__u64 text, __u32 offset)
 {
@@ -187,7 +190,8 @@ __weak __noinline __u64 parse_uevent_fields(__u64 text, __u32 offset)
 
 	for (string = 0; string < UEVENT_STRINGS_MAX; string++) {
 		char field[UEVENT_STRING_LENGTH] = {};
-		long length = bpf_probe_read_kernel_str(field, sizeof(field), (void *)text + offset);
+		long length =
+		    bpf_probe_read_kernel_str(field, sizeof(field), (void *)text + offset);
 
 		if (length <= 1 || length >= UEVENT_STRING_LENGTH)
 			break;
@@ -215,9 +219,9 @@ static __always_inline struct uevent_fields uevent_fields(const char *text,
 		       sizeof("ACTION=") + sizeof("DEVPATH=");
 	__u64 packed = name->path_length ? parse_uevent_fields((__u64)text, offset) : 0;
 	struct uevent_fields fields = {
-		.diskseq = packed >> 16,
-		.subsystem = packed >> 8 & 0xff,
-		.synthetic = packed & 1,
+	    .diskseq = packed >> 16,
+	    .subsystem = packed >> 8 & 0xff,
+	    .synthetic = packed & 1,
 	};
 
 	return fields;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The verdict on one delivery of one uevent to one receiver: hide it if and only if the device has an owner that is
- * not the initial user namespace, and the receiver's user namespace is not that owner nor one of its ancestors below
- * the initial one, and the receiver is not on the allow-list. Decided by the device's owner, never by the emitter.
+ * The verdict on one delivery of one uevent to one receiver: hide it if and only if the device has
+ * an owner that is not the initial user namespace, and the receiver's user namespace is not that
+ * owner nor one of its ancestors below the initial one, and the receiver is not on the allow-list.
+ * Decided by the device's owner, never by the emitter.
  */
 #ifndef LOOPWARDEN_VERDICT_BPF_H
 #define LOOPWARDEN_VERDICT_BPF_H
@@ -11,7 +12,8 @@
 #include "task.bpf.h"
 #include "uevent_text.bpf.h"
 
-/* udevd is told of a close by inotify and answers with `change` a moment later, when the life may have ended. */
+/* udevd is told of a close by inotify and answers with `change` a moment later, when the life may
+ * have ended. */
 #define ECHO_WINDOW_NS 5000000000ULL
 
 struct uevent {
@@ -29,8 +31,7 @@ static __always_inline bool is_owned(struct ownership ownership)
 /* User space can send uevents too; only the kernel's own (portid 0) teach us who made a device. */
 static __always_inline bool is_from_kernel(struct sk_buff *skb)
 {
-	struct netlink_skb_parms *parms =
-		(void *)skb + bpf_core_field_offset(skb->cb);
+	struct netlink_skb_parms *parms = (void *)skb + bpf_core_field_offset(skb->cb);
 
 	return READ(parms, portid) == 0;
 }
@@ -43,8 +44,8 @@ static __always_inline bool is_udevd(struct task_struct *task, __u32 udev_tgid)
 }
 
 /*
- * A kernel `add` of a disk or of its bdi is sent by the task that makes the device: LOOP_CTL_ADD, LOOP_CTL_GET_FREE, or
- * the open of a node that had no device.
+ * A kernel `add` of a disk or of its bdi is sent by the task that makes the device: LOOP_CTL_ADD,
+ * LOOP_CTL_GET_FREE, or the open of a node that had no device.
  */
 static __always_inline void learn_creator(struct uevent *event, struct task_struct *task,
 					  struct inflight_entry *call)
@@ -75,7 +76,7 @@ static __always_inline void resolve_uevent(struct uevent *event, struct sk_buff 
 	    call->state == LOOP_STATE_UNBOUND) {
 		event->ownership.owner = call->userns;
 		event->ownership.rule =
-			call->userns == USERNS_INITIAL ? RULE_INITIAL_OWNER : RULE_PENDING;
+		    call->userns == USERNS_INITIAL ? RULE_INITIAL_OWNER : RULE_PENDING;
 		return;
 	}
 	entry = owner_lookup(event->name.devno);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Debian builds libelf.a and libbpf.a for executables. A few of their references can't be linked into a shared
- * object; what is defined here is found before the archives' members and keeps those members out.
+ * Debian builds libelf.a and libbpf.a for executables. A few of their references can't be linked
+ * into a shared object; what is defined here is found before the archives' members and keeps those
+ * members out.
  */
 #include <dlfcn.h>
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
-/* Replaces elf_error.o, whose thread-local variable has the executables' (local-exec) storage model. */
+/* Replaces elf_error.o, whose thread-local variable has the executables' (local-exec) storage
+ * model. */
 static __thread int last_error;
 
 HIDDEN void __libelf_seterrno(int error)
@@ -49,8 +51,9 @@ HIDDEN const char *elf_errmsg(int error)
 }
 
 /*
- * libbpf.a's default logger names libc's stderr by a relocation that only executables may have. The logger is
- * replaced (libbpf_set_print), but the static libstdc++ shares the symbol, so it gets its true value.
+ * libbpf.a's default logger names libc's stderr by a relocation that only executables may have. The
+ * logger is replaced (libbpf_set_print), but the static libstdc++ shares the symbol, so it gets its
+ * true value.
  */
 HIDDEN void *stderr;
 
@@ -62,7 +65,8 @@ __attribute__((constructor)) static void take_stderr(void)
 		stderr = *real;
 }
 
-/* Debian 13's libelf.a lacks its libeu half. These trees serve raw chunks (elf_getdata_rawchunk), never used here. */
+/* Debian 13's libelf.a lacks its libeu half. These trees serve raw chunks (elf_getdata_rawchunk),
+ * never used here. */
 HIDDEN void eu_search_tree_init(void *tree, void *compare)
 {
 	(void)tree;

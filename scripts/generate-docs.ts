@@ -27,12 +27,24 @@ function exitTable(): string {
 }
 
 async function metricsTable(): Promise<string> {
-  const text = await createMetrics(metricsFixture(), { deviceInfo: true, deviceInfoLimit: 10 }).renderMetrics();
-  const help = new Map([...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', words = '']) => [name, words]));
-  const type = new Map([...text.matchAll(/^# TYPE (\S+) (.*)$/gm)].map(([, name = '', kind = '']) => [name, kind]));
+  const text = await createMetrics(metricsFixture(), {
+    deviceInfo: true,
+    deviceInfoLimit: 10,
+  }).renderMetrics();
+  const help = new Map(
+    [...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', words = '']) => [name, words]),
+  );
+  const type = new Map(
+    [...text.matchAll(/^# TYPE (\S+) (.*)$/gm)].map(([, name = '', kind = '']) => [name, kind]),
+  );
   const rows = [...help].map(([name, words]) => {
-    const labels = /^[^{]*\{([^}]*)\}/m.exec(text.split('\n').find((line) => line.startsWith(name) && line.includes('{') && !line.startsWith('#')) ?? '');
-    const names = [...(labels?.[1] ?? '').matchAll(/(\w+)=/g)].map(([, label]) => label).filter((label) => label !== 'le');
+    const labels = /^[^{]*\{([^}]*)\}/m.exec(
+      text.split('\n').find((line) => line.startsWith(name) && line.includes('{') && !line.startsWith('#')) ??
+        '',
+    );
+    const names = [...(labels?.[1] ?? '').matchAll(/(\w+)=/g)]
+      .map(([, label]) => label)
+      .filter((label) => label !== 'le');
     return `| \`${name}\` | ${type.get(name)} | ${names.join(', ')} | ${words} |\n`;
   });
   return `| Metric | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n${rows.join('')}`;
@@ -59,7 +71,9 @@ function update(path: string, change: (text: string) => string): boolean {
 
 const table = await metricsTable();
 const fresh = [
-  update('README.md', (text) => between(between(text, 'config', renderConfigReference()), 'exit-codes', exitTable())),
+  update('README.md', (text) =>
+    between(between(text, 'config', renderConfigReference()), 'exit-codes', exitTable()),
+  ),
   update('docs/metrics.md', (text) => between(text, 'metrics', table)),
 ];
 process.exitCode = fresh.every(Boolean) ? 0 : 1;

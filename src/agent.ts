@@ -8,9 +8,10 @@ import type { Logger } from 'pino';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
+import { loopName } from './devices/devno.js';
 import { createInventory } from './devices/inventory.js';
-import { creatorOf, reconcileOwners } from './devices/owners.js';
-import { createRegistry } from './devices/registry.js';
+import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
+import { createRegistry, type Device } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
 import type { DecodedBatch, LoopEvent } from './events/decode.js';
 import { openEventRing } from './events/ring.js';
@@ -28,6 +29,7 @@ import { loopPartShift } from './kernel/settings.js';
 import { handOverOf } from './policy/hand-over.js';
 import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
 import { openAuditLog } from './sinks/audit-log.js';
+import type { AuditDevice } from './sinks/audit-record.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
 import { createEventFeed } from './sinks/event-feed.js';
 import { createKernelMetrics } from './sinks/kernel-metrics.js';
@@ -51,7 +53,9 @@ export async function startAgent(loaded: LoadedConfig, log: Logger): Promise<Age
   try {
     return await assemble(loaded, log, cleanup);
   } catch (error) {
-    await cleanup.run().catch((failure: unknown) => log.error({ err: failure }, 'cleaning up after a failed start'));
+    await cleanup
+      .run()
+      .catch((failure: unknown) => log.error({ err: failure }, 'cleaning up after a failed start'));
     throw error;
   }
 }
@@ -68,7 +72,9 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   const auditLog = await openAuditLog({
     path: config.audit.path,
     onState: ({ failing, reason }) =>
-      failing ? log.error({ reason }, 'the audit log cannot be written') : log.info('the audit log is written again'),
+      failing
+        ? log.error({ reason }, 'the audit log cannot be written')
+        : log.info('the audit log is written again'),
   });
   cleanup.add(() => auditLog.close());
   const auditLines = () => ({ written: auditLog.stats().linesWritten, lost: auditLog.stats().linesLost });
@@ -121,7 +127,9 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
 
   const drops = (): Record<string, number> => {
     const counts = readCounters(programs.map('drop_counts'));
-    return Object.fromEntries([...DROP_REASON_NAMES].map(([at, name]) => [name.toLowerCase(), counts[at] ?? 0]));
+    return Object.fromEntries(
+      [...DROP_REASON_NAMES].map(([at, name]) => [name.toLowerCase(), counts[at] ?? 0]),
+    );
   };
   const control = await startControlServer({
     path: config.api.socket,
@@ -165,10 +173,11 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   cleanup.add(() => pages.close());
 
   // From here on this is the only agent: what an earlier one left is ours.
-  if (pins.found.size > 0) log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
+  if (pins.found.size > 0)
+    log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
   cleanup.add(() => (started ? undefined : pins.undo()));
   pins.keep(programs);
-  registry.seed(listLoops());
+  registry.seed(listLoops(), readOwners(owners));
   // An error after this leaves no filter behind, unless an earlier agent's was there already.
   cleanup.add(() => void (started || pins.found.size > 0 || receivers.detachAll()));
   hooks.attach();
@@ -197,16 +206,24 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
     const change = registry.apply(event);
     const { device, ended } = change;
     const { devno } = event.record;
-    const named = device && { name: device.name, devno, diskseq: device.diskseq };
+    const named = nameOf(devno, device);
     trail.record(entryOfEvent(event, named, device?.life));
-    if (device === undefined) return;
+    if (device === undefined || named === undefined) return;
     const creator = creatorOf(owners, devno);
-    if (ended && named && event.kind === 'uevent') trail.record(entryOfLifeEnd(event.record, named, ended, creator));
+    if (ended && event.kind === 'uevent') trail.record(entryOfLifeEnd(event.record, named, ended, creator));
     const handOver = handOverOf(event, change, creator);
     if (handOver) {
       log.info({ device: device.name, action: handOver.action }, 'handed over to the host');
       handToHost(device.name, handOver.action);
     }
+  }
+
+  /** A number that was refused has no device, but the line says which it was. */
+  function nameOf(devno: number, device: Device | undefined): AuditDevice | undefined {
+    if (devno === 0) return undefined;
+    return device
+      ? { name: device.name, devno, diskseq: device.diskseq }
+      : { name: loopName(devno, partShift), devno };
   }
 
   function handToHost(name: string, action: 'add' | 'change'): void {
@@ -236,9 +253,15 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
     const bare = receivers.list().filter((receiver) => receiver.class === 'unfiltered');
     return [
       ...(started ? [] : ['starting']),
-      ...missing.filter((name) => name !== 'uevent_delivery' || filter.mode() !== 'off').map((name) => `hook ${name} is not attached`),
-      ...(filter.mode() === config.filter.mode ? [] : [`filter is ${filter.mode()}, the config says ${config.filter.mode}`]),
-      ...(filter.mode() === 'off' ? [] : bare.map(({ pid, why }) => `receiver of process ${pid} is unfiltered: ${why}`)),
+      ...missing
+        .filter((name) => name !== 'uevent_delivery' || filter.mode() !== 'off')
+        .map((name) => `hook ${name} is not attached`),
+      ...(filter.mode() === config.filter.mode
+        ? []
+        : [`filter is ${filter.mode()}, the config says ${config.filter.mode}`]),
+      ...(filter.mode() === 'off'
+        ? []
+        : bare.map(({ pid, why }) => `receiver of process ${pid} is unfiltered: ${why}`)),
     ];
   }
 

@@ -6,7 +6,8 @@ interface PackageFile {
   version: string;
 }
 
-export const VERSION = (JSON.parse(readFileSync(`${PACKAGE_ROOT}package.json`, 'utf8')) as PackageFile).version;
+export const VERSION = (JSON.parse(readFileSync(`${PACKAGE_ROOT}package.json`, 'utf8')) as PackageFile)
+  .version;
 
 /** The commit, if this is a clone; `unknown` in a package. Read without git, which the host may not have. */
 export function readRevision(): string {

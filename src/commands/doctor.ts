@@ -42,7 +42,9 @@ export const doctor: Command = {
     checkPermission(native);
     const diagnosis = diagnose(probeKernel(native), await askAgent(agent), loaded);
     print(json ? diagnosis : render(diagnosis));
-    return diagnosis.hooks.every(({ state }) => state !== 'failed' && state !== 'unsupported') ? EXIT.ok : EXIT.no;
+    return diagnosis.hooks.every(({ state }) => state !== 'failed' && state !== 'unsupported')
+      ? EXIT.ok
+      : EXIT.no;
   },
 };
 
@@ -76,7 +78,11 @@ function diagnose(kernel: KernelFeatures, answer: AgentAnswer, loaded: LoadedCon
     agent: answer?.status ?? null,
     receivers,
     degraded: degradations(kernel, answer),
-    config: Object.entries(loaded.origins).map(([key, origin]) => ({ key, value: valueAt(loaded, key), origin })),
+    config: Object.entries(loaded.origins).map(([key, origin]) => ({
+      key,
+      value: valueAt(loaded, key),
+      origin,
+    })),
   };
 }
 
@@ -90,7 +96,8 @@ function valueAt({ config }: LoadedConfig, key: string): unknown {
 }
 
 function degradations(kernel: KernelFeatures, answer: AgentAnswer): Degradation[] {
-  const refused = (kind: string): boolean => kernel.links.some((link) => link.kind === kind && !link.available);
+  const refused = (kind: string): boolean =>
+    kernel.links.some((link) => link.kind === kind && !link.available);
   const list: Degradation[] = [];
   if (refused('fentry') || refused('kprobe'))
     list.push({
@@ -108,7 +115,10 @@ function degradations(kernel: KernelFeatures, answer: AgentAnswer): Degradation[
       mend: 'Linux 6.18 or newer (ns_common.ns_id)',
     });
   for (const receiver of answer?.receivers ?? [])
-    if (receiver.class === 'foreign_filter' || (receiver.class === 'unfiltered' && answer?.status.filterMode !== 'off'))
+    if (
+      receiver.class === 'foreign_filter' ||
+      (receiver.class === 'unfiltered' && answer?.status.filterMode !== 'off')
+    )
       list.push({
         what: `${receiver.command} (pid ${receiver.pid}) gets every uevent: ${receiver.why}`,
         mend: 'restart it while the agent runs, or name its executable in receivers.allow if it may see everything',
@@ -151,4 +161,3 @@ function render({ kernel, hooks, agent, receivers, degraded, config }: Diagnosis
   );
   return sections.join('\n');
 }
-

@@ -37,7 +37,8 @@ function attachedBy({ attachedBy: by, state }: DeviceReport): string {
 
 function ownerSentence({ owner, orphan }: DeviceReport): string {
   const { userns } = owner;
-  if (!userns) return owner.class === 'initial' ? `the host, as ${owner.as}` : 'unknown, treated as the host’s';
+  if (!userns)
+    return owner.class === 'initial' ? `the host, as ${owner.as}` : 'unknown, treated as the host’s';
   const state = orphan ? ', which is gone: an orphan' : '';
   return `user namespace ${userns.inum} (id ${userns.id}, of uid ${userns.ownerUid}, level ${userns.level}), as ${owner.as}${state}`;
 }

@@ -8,7 +8,9 @@ export function table(rows: readonly (readonly string[])[], columns?: number): s
     (widest, row) => row.map((cell, at) => Math.max(widest[at] ?? 0, cell.length)),
     [],
   );
-  return clean.map((row) => cut(row.map((cell, at) => pad(cell, row, at, widths)).join('  '), columns)).join('\n');
+  return clean
+    .map((row) => cut(row.map((cell, at) => pad(cell, row, at, widths)).join('  '), columns))
+    .join('\n');
 }
 
 /** The terminal's width; undefined when the output goes elsewhere, where nothing is cut. */

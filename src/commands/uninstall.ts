@@ -8,10 +8,15 @@ export const uninstall: Command = {
   summary: 'after the agent’s stop: take the filter off every socket and remove all pins',
   async action({ loaded, agent, json, print }): Promise<ExitCode> {
     const { config } = loaded;
-    if (await isRunning(agent)) throw createError('ERR_ALREADY_RUNNING', { trace: `it answers on ${config.api.socket}` });
+    if (await isRunning(agent))
+      throw createError('ERR_ALREADY_RUNNING', { trace: `it answers on ${config.api.socket}` });
     const { removeTraces } = await import('../kernel/traces.js');
     const removed = removeTraces(config.pins.path);
-    print(json ? removed : `filters taken off: ${removed.filters}; pins: ${removed.pins ? 'removed' : 'there were none'}`);
+    print(
+      json
+        ? removed
+        : `filters taken off: ${removed.filters}; pins: ${removed.pins ? 'removed' : 'there were none'}`,
+    );
     return EXIT.ok;
   },
 };

@@ -72,7 +72,10 @@ export function readUserNamespaces(map: BpfMap): Map<bigint, UsernsEntry> {
  * Makes the map of an earlier agent true: devices that have gone lose their entry, lives that ended or changed unseen
  * lose their holder. Only before any program is attached, since it replaces entries.
  */
-export function reconcileOwners(map: BpfMap, partShift: number): { kept: number; removed: number; released: number } {
+export function reconcileOwners(
+  map: BpfMap,
+  partShift: number,
+): { kept: number; removed: number; released: number } {
   const outcome = { kept: 0, removed: 0, released: 0 };
   for (const [devno, entry] of readOwners(map)) {
     const key = devnoKey(devno);
@@ -110,4 +113,3 @@ export function devnoKey(devno: number): Buffer {
 function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
-

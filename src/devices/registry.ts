@@ -9,13 +9,14 @@ import {
   LOOP_COMMAND,
   LOOP_STATE,
   type LoopConfigState,
+  type OwnerEntry,
   UEVENT_ACTION,
   UEVENT_SUBSYSTEM,
   type UeventEvent,
   VERDICT,
 } from '../kernel/abi.js';
 import { loopName } from './devno.js';
-import { USERNS_INITIAL, USERNS_NONE } from './owners.js';
+import { ownerOf, USERNS_INITIAL, USERNS_NONE } from './owners.js';
 import type { SysfsLoop } from './sysfs.js';
 
 export interface Life {
@@ -48,7 +49,8 @@ export interface Change {
 }
 
 export interface Registry {
-  seed(loops: readonly SysfsLoop[]): void;
+  /** `owners`: what an earlier agent left; what was hidden then, the host has not been told. */
+  seed(loops: readonly SysfsLoop[], owners: ReadonlyMap<number, OwnerEntry>): void;
   apply(event: LoopEvent): Change;
   get(devno: number): Device | undefined;
   size(): number;
@@ -120,12 +122,17 @@ export function createRegistry(partShift: number): Registry {
   };
 
   return {
-    seed(loops) {
+    seed(loops, owners) {
       for (const loop of loops) {
         const device = demand(loop.devno);
+        const entry = owners.get(loop.devno);
+        const bound = loop.backing !== null;
         device.diskseq = loop.diskseq;
-        device.life = loop.backing ? adoptedLife(loop) : undefined;
-        device.host = { sawDevice: true, sawLife: loop.backing !== null };
+        device.life = bound ? adoptedLife(loop, entry?.holder ?? USERNS_NONE) : undefined;
+        device.host = {
+          sawDevice: ownerOf(entry, false).class !== 'userns',
+          sawLife: bound && ownerOf(entry, bound).class !== 'userns',
+        };
       }
     },
     apply: (event) =>
@@ -186,10 +193,10 @@ function stateOf(state: LoopConfigState, path: string): Pick<Life, 'backing' | '
   };
 }
 
-function adoptedLife({ diskseq, backing, readOnly }: SysfsLoop): Life {
+function adoptedLife({ diskseq, backing, readOnly }: SysfsLoop, holder: bigint): Life {
   return {
     diskseq,
-    holder: USERNS_NONE,
+    holder,
     caller: undefined,
     backing: { dev: 0, inode: 0n, path: backing?.path ?? '' },
     config: {

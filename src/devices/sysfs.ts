@@ -10,7 +10,14 @@ export interface SysfsLoop {
   sizeBytes: number;
   readOnly: boolean;
   /** Nothing is attached: null. */
-  backing: { path: string; offset: number; sizelimit: number; autoclear: boolean; partscan: boolean; dio: boolean } | null;
+  backing: {
+    path: string;
+    offset: number;
+    sizelimit: number;
+    autoclear: boolean;
+    partscan: boolean;
+    dio: boolean;
+  } | null;
   partitions: string[];
 }
 

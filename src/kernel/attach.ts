@@ -49,7 +49,9 @@ function attachHook(
     outcomes.push(outcome);
     if (outcome.state !== 'failed') return outcomes;
   }
-  const reason = outcomes.map((each) => `${each.link}: ${each.state === 'failed' ? each.error : each.state}`).join(', ');
+  const reason = outcomes
+    .map((each) => `${each.link}: ${each.state === 'failed' ? each.error : each.state}`)
+    .join(', ');
   throw createError('ERR_HOOK_UNAVAILABLE', { hook: hook.name, reason });
 }
 

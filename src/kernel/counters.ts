@@ -12,7 +12,8 @@ export function readCounters(map: BpfMap): Float64Array {
   for (let entry = 0; entry < count; entry++) {
     const index = keys.readUInt32LE(entry * map.keySize);
     let sum = 0;
-    for (let cpu = 0; cpu < map.cpus; cpu++) sum += Number(values.readBigUInt64LE(entry * stride + cpu * WORD));
+    for (let cpu = 0; cpu < map.cpus; cpu++)
+      sum += Number(values.readBigUInt64LE(entry * stride + cpu * WORD));
     sums[index] = sum;
   }
   return sums;

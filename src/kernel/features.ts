@@ -65,7 +65,10 @@ function tryLink(
     }
   } catch (error) {
     const { code, log } = error as NativeError;
-    return { available: false, reason: `${code ?? 'error'} at ${step}: ${firstComplaint(log) ?? reasonOf(error)}` };
+    return {
+      available: false,
+      reason: `${code ?? 'error'} at ${step}: ${firstComplaint(log) ?? reasonOf(error)}`,
+    };
   }
   // It attaches without an error and never runs where the boot line leaves bpf out.
   if (kind === 'lsm' && lsm !== null && !lsm.split(',').includes('bpf'))
@@ -76,7 +79,10 @@ function tryLink(
 /** libbpf's first warning says what was refused; the lines after it follow from that. */
 function firstComplaint(log: string | undefined): string | undefined {
   const line = log?.split('\n').find((each) => /failed|unknown|not supported|can't|couldn't/i.test(each));
-  return line?.replace(/^libbpf: /, '').trim().slice(0, 160);
+  return line
+    ?.replace(/^libbpf: /, '')
+    .trim()
+    .slice(0, 160);
 }
 
 function hasNsId(native: NativeAddon): boolean {
@@ -91,7 +97,11 @@ function hasNsId(native: NativeAddon): boolean {
 
 /** Looks into anonymous structs and unions too: ns_id lives in one. */
 function hasMember(btf: ReturnType<NativeAddon['openBtf']>, id: number, name: string): boolean {
-  return btf.type(id).members.some((member) => member.name === name || (member.name === '' && hasMember(btf, member.type, name)));
+  return btf
+    .type(id)
+    .members.some(
+      (member) => member.name === name || (member.name === '' && hasMember(btf, member.type, name)),
+    );
 }
 
 function readLsm(): string | null {

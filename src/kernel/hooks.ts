@@ -7,7 +7,12 @@
 export const LINK_KINDS = ['tp_btf', 'socket_filter'] as const;
 export type LinkKind = (typeof LINK_KINDS)[number];
 
-export const HOOK_NAMES = ['loop_ioctl', 'receiver_appearance', 'uevent_emission', 'uevent_delivery'] as const;
+export const HOOK_NAMES = [
+  'loop_ioctl',
+  'receiver_appearance',
+  'uevent_emission',
+  'uevent_delivery',
+] as const;
 export type HookName = (typeof HOOK_NAMES)[number];
 
 export interface HookLink {

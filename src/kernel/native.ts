@@ -205,7 +205,11 @@ export interface NativeAddon {
   openBtf(path: string, base?: Btf): Btf;
   openReceiver(pid: number, fd: number): ReceiverSocket;
   openUeventListener(): UeventListener;
-  watchReceivers(ring: BpfMap, program: BpfProgram | null, onOutcome: (outcome: AttachOutcome) => void): ReceiverWatch;
+  watchReceivers(
+    ring: BpfMap,
+    program: BpfProgram | null,
+    onOutcome: (outcome: AttachOutcome) => void,
+  ): ReceiverWatch;
   /** Name of the loaded BPF program with this id (at most 15 characters); null if there is none. */
   programName(id: number): string | null;
   /** `path` as in /proc/PID/ns/user. */

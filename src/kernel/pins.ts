@@ -66,7 +66,10 @@ function ensureBpffs(native: NativeAddon, root: string): void {
     throw createError('ERR_BPFFS_UNAVAILABLE', { path: root, reason: reasonOf(error) }, { cause: error });
   }
   if (!isBpffs(parent))
-    throw createError('ERR_BPFFS_UNAVAILABLE', { path: root, reason: `${parent} is not on a BPF file system` });
+    throw createError('ERR_BPFFS_UNAVAILABLE', {
+      path: root,
+      reason: `${parent} is not on a BPF file system`,
+    });
 }
 
 function isBpffs(path: string): boolean {

@@ -79,17 +79,22 @@ function load(object: BpfObject): void {
     object.load();
   } catch (error) {
     const { code, log = '' } = error as NativeError;
-    if (code === 'EPERM')
-      throw createError('ERR_BPF_REFUSED', { reason: reasonOf(error) }, { cause: error });
+    if (code === 'EPERM') throw createError('ERR_BPF_REFUSED', { reason: reasonOf(error) }, { cause: error });
     // The first complaint that names a program; the rest follows from it.
     const program = /prog '([^']+)'/.exec(log)?.[1] ?? 'of the agent';
     const last = log.trim().split('\n').at(-1) ?? '';
-    throw createError('ERR_PROGRAM_REFUSED', { program, reason: `${reasonOf(error)}: ${last}` }, { cause: error });
+    throw createError(
+      'ERR_PROGRAM_REFUSED',
+      { program, reason: `${reasonOf(error)}: ${last}` },
+      { cause: error },
+    );
   }
 }
 
 function keepHandles(object: BpfObject, names: readonly string[]): LoadedPrograms {
-  const maps = new Map(object.maps.filter((name) => !name.startsWith('.')).map((name) => [name, object.map(name)]));
+  const maps = new Map(
+    object.maps.filter((name) => !name.startsWith('.')).map((name) => [name, object.map(name)]),
+  );
   const programs = new Map(names.map((name) => [name, object.program(name)]));
   object.close();
   return {

@@ -71,7 +71,8 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
     for (let at = 0; at + RECEIVER_ENTRY_SIZE <= bytes.byteLength; at += RECEIVER_ENTRY_SIZE) {
       const entry = readReceiverEntry(view, at);
       // A socket may be open in many places; the first one found stands for it.
-      if (entry.socketInode !== options.ownInode && !seen.has(entry.socketInode)) seen.set(entry.socketInode, entry);
+      if (entry.socketInode !== options.ownInode && !seen.has(entry.socketInode))
+        seen.set(entry.socketInode, entry);
     }
     return [...seen.values()];
   };
@@ -87,7 +88,9 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
       // Only an agent has this filter, and on its own listener: nothing else says so across chroots and sockets.
       const other = entries().find(({ filterId }) => programName(filterId).startsWith('uevent_emission'));
       if (other)
-        throw createError('ERR_ALREADY_RUNNING', { trace: `process ${other.pid} listens for the host’s uevents` });
+        throw createError('ERR_ALREADY_RUNNING', {
+          trace: `process ${other.pid} listens for the host’s uevents`,
+        });
     },
     scan() {
       receivers = entries().flatMap((entry) => examine(native, options, entry, isOurs));

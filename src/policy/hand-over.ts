@@ -8,8 +8,9 @@
  *
  * What was hidden from its first to its last event needs no correction: udevd's picture is what it was before.
  */
-import type { Change, Device } from '../devices/registry.js';
+
 import { USERNS_INITIAL, USERNS_NONE } from '../devices/owners.js';
+import type { Change, Device } from '../devices/registry.js';
 import type { LoopEvent } from '../events/decode.js';
 import { LOOP_COMMAND } from '../kernel/abi.js';
 

@@ -27,9 +27,11 @@ export function stringText(value: string, limit = 4096): string {
   return `"${text.replace(UNSAFE, escapeCharacter)}"`;
 }
 
-/** JSON.stringify with 64-bit integers as above. */
+/** JSON.stringify with 64-bit integers and strings as above. */
 export function jsonText(value: unknown): string {
-  return JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? bigintValue(item) : item));
+  const text = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? bigintValue(item) : item));
+  // Outside of strings JSON has none of them.
+  return text.replace(UNSAFE_IN_JSON, escapeCharacter);
 }
 
 function bigintValue(value: bigint): number | string {
@@ -39,6 +41,7 @@ function bigintValue(value: bigint): number | string {
 const UNSAFE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is for.
   /["\\\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+const UNSAFE_IN_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 // Nearly every string; a test without look-around is the cheapest.
 const PLAIN = /^[ !#-[\]-~]*$/;
 

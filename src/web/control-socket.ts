@@ -22,7 +22,8 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
   } catch (error) {
     if (error instanceof LoopwardenError) throw error;
     // Bound between our look and our bind: another agent started at the same moment.
-    if (codeOf(error) === 'EADDRINUSE') throw createError('ERR_ALREADY_RUNNING', { trace: `it answers on ${path}` }, { cause: error });
+    if (codeOf(error) === 'EADDRINUSE')
+      throw createError('ERR_ALREADY_RUNNING', { trace: `it answers on ${path}` }, { cause: error });
     throw createError('ERR_SOCKET_PATH', { path, reason: reasonOf(error) }, { cause: error });
   }
 }

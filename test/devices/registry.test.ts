@@ -45,7 +45,7 @@ const BOUND_LOOP: SysfsLoop = {
 /** A registry that found loop3 in sysfs with a file attached. */
 function withAdoptedLife(): Registry {
   const registry = createRegistry(0);
-  registry.seed([BOUND_LOOP]);
+  registry.seed([BOUND_LOOP], new Map());
   return registry;
 }
 
@@ -293,10 +293,10 @@ test('the host has seen a container’s life only by a change that it got, until
 
 test('what sysfs has is adopted: the life of a bound device, none of a free one', () => {
   const registry = createRegistry(0);
-  registry.seed([
-    BOUND_LOOP,
-    { ...BOUND_LOOP, name: 'loop4', devno: LOOP3 + 1, readOnly: false, backing: null },
-  ]);
+  registry.seed(
+    [BOUND_LOOP, { ...BOUND_LOOP, name: 'loop4', devno: LOOP3 + 1, readOnly: false, backing: null }],
+    new Map(),
+  );
   assert.deepEqual(lifeIn(registry), {
     diskseq: 9n,
     holder: 0n,
@@ -336,9 +336,10 @@ test('a life older than the agent whose holder nobody knows ends all the same', 
 
 test('a change of a device of nobody ends no life that was not to end', () => {
   const registry = createRegistry(0);
-  registry.seed([
-    { ...BOUND_LOOP, backing: BOUND_LOOP.backing && { ...BOUND_LOOP.backing, autoclear: false } },
-  ]);
+  registry.seed(
+    [{ ...BOUND_LOOP, backing: BOUND_LOOP.backing && { ...BOUND_LOOP.backing, autoclear: false } }],
+    new Map(),
+  );
   // LOOP_SET_CAPACITY sends one too.
   registry.apply(ueventEvent({ state: LOOP_STATE.UNBOUND, owner: 0n, verdict: VERDICT.DELIVER }));
   assert.equal(lifeIn(registry)?.backing.path, '/srv/old.img');

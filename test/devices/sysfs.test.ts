@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { parseDevno } from '../../src/devices/devno.js';
 import { listLoops, readLoop, triggerUevent } from '../../src/devices/sysfs.js';
 import { tempImage } from '../support/image.js';
+import { addPartition } from '../support/partition.js';
 import { host } from '../support/shell.js';
 import { eventually } from '../support/wait.js';
 
@@ -38,7 +39,8 @@ test('the partitions of a disk are its own', async (t) => {
   const image = tempImage(t, 8 << 20);
   const name = (await host(`losetup -f --show -P ${image}`)).replace('/dev/', '');
   // By number, as the kernel may have been built without any partition table's format.
-  await host(`addpart /dev/${name} 1 2048 2048; addpart /dev/${name} 2 4096 2048`);
+  const [first, second] = [1, 2].map((number) => addPartition(`/dev/${name}`, number, number * 2048, 2048));
+  await host(`${first}; ${second}`);
   const loop = readLoop(name);
   assert.deepEqual([...(loop?.partitions ?? [])].sort(), [`${name}p1`, `${name}p2`]);
   assert.equal(loop?.backing?.partscan, true);

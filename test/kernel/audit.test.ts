@@ -3,11 +3,18 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { defer } from '../support/defer.js';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { type AuditLine, startAgent } from '../support/agent-process.js';
+import { defer } from '../support/defer.js';
 import { tempImage } from '../support/image.js';
-import { ioctls, LOOP_CLR_FD, LOOP_CTL_ADD, LOOP_CTL_GET_FREE, LOOP_CTL_REMOVE, LOOP_SET_FD } from '../support/ioctl.js';
+import {
+  ioctls,
+  LOOP_CLR_FD,
+  LOOP_CTL_ADD,
+  LOOP_CTL_GET_FREE,
+  LOOP_CTL_REMOVE,
+  LOOP_SET_FD,
+} from '../support/ioctl.js';
 import { container, host, openContainer } from '../support/shell.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -21,14 +28,21 @@ test('writes the whole life of a device, from losetup on the host', async (t) =>
   await host(`losetup -d ${device}`);
   await agent.settle();
 
-  const [getFree, configure, clear] = ioctlLines(agent.audit()).filter((line) => line.caller.comm === 'losetup');
+  const [getFree, configure, clear] = ioctlLines(agent.audit()).filter(
+    (line) => line.caller.comm === 'losetup',
+  );
   const { ino } = statSync(image);
   assert.equal(getFree.command, 'LOOP_CTL_GET_FREE');
   assert.equal(`/dev/${getFree.device.name}`, device);
   assert.equal(configure.command, 'LOOP_CONFIGURE');
   assert.deepEqual(configure.backing.path, image);
   assert.equal(configure.backing.inode, ino);
-  assert.deepEqual(configure.config, { offset: 4096, sizelimit: 1048576, flags: ['READ_ONLY'], block_size: 512 });
+  assert.deepEqual(configure.config, {
+    offset: 4096,
+    sizelimit: 1048576,
+    flags: ['READ_ONLY'],
+    block_size: 512,
+  });
   assert.equal(configure.owner.after, 3);
   assert.equal(configure.caller.uid, 0);
   assert.equal(configure.caller.userns.level, 0);
@@ -60,11 +74,21 @@ test('names every command of the loop driver, with its result, by native callers
     [0x4c0a, buffer, 'LOOP_CONFIGURE'],
     [0x4c01, 0, 'LOOP_CLR_FD'],
   ];
-  const printed = (await host(ioctls(device, calls.map(([request, argument]) => [request, argument])))).split('\n');
+  const printed = (
+    await host(
+      ioctls(
+        device,
+        calls.map(([request, argument]) => [request, argument]),
+      ),
+    )
+  ).split('\n');
   await agent.settle();
 
   const lines = ioctlLines(agent.audit()).filter((line) => line.caller.comm === 'python3');
-  assert.deepEqual(lines.map((line) => line.command), calls.map(([, , name]) => name));
+  assert.deepEqual(
+    lines.map((line) => line.command),
+    calls.map(([, , name]) => name),
+  );
   // What the caller got is what the log says: 0 and more is ok, else the errno.
   assert.deepEqual(
     lines.map((line) => line.result),
@@ -79,8 +103,15 @@ test('attributes failed ioctls of a user namespace, which change nothing', async
   const device = await host(`losetup -f --show ${image}`);
   const printed = await container(
     [
-      ioctls(device, [[LOOP_SET_FD, `fd:${image}`], [0x4c0a, 'buffer:304']]),
-      ioctls('/dev/loop-control', [[LOOP_CTL_ADD, 0], [LOOP_CTL_REMOVE, 1048575], [LOOP_CTL_REMOVE, -1]]),
+      ioctls(device, [
+        [LOOP_SET_FD, `fd:${image}`],
+        [0x4c0a, 'buffer:304'],
+      ]),
+      ioctls('/dev/loop-control', [
+        [LOOP_CTL_ADD, 0],
+        [LOOP_CTL_REMOVE, 1048575],
+        [LOOP_CTL_REMOVE, -1],
+      ]),
     ].join('; '),
   );
   await agent.settle();
@@ -89,7 +120,13 @@ test('attributes failed ioctls of a user namespace, which change nothing', async
   const lines = ioctlLines(agent.audit()).filter((line) => line.caller.userns.level > 0);
   assert.deepEqual(
     lines.map((line) => `${line.command} ${line.result}`),
-    ['LOOP_SET_FD EBUSY', 'LOOP_CONFIGURE EBUSY', 'LOOP_CTL_ADD EEXIST', 'LOOP_CTL_REMOVE ENODEV', 'LOOP_CTL_REMOVE EINVAL'],
+    [
+      'LOOP_SET_FD EBUSY',
+      'LOOP_CONFIGURE EBUSY',
+      'LOOP_CTL_ADD EEXIST',
+      'LOOP_CTL_REMOVE ENODEV',
+      'LOOP_CTL_REMOVE EINVAL',
+    ],
   );
   const report = await agent.json('explain', device);
   assert.equal(report.owner.class, 'initial');
@@ -113,7 +150,12 @@ test('sees a 32-bit caller, and says that it is one', async (t) => {
 
 test('writes nothing for ioctls of the same number on files that are no loop devices', async (t) => {
   const agent = await startAgent(t);
-  await host(`${ioctls('/dev/null', [[LOOP_CLR_FD, 0], [LOOP_CTL_ADD, 5]])}; ${ioctls('/dev/loop-control', [[LOOP_CLR_FD, 0]])}`);
+  await host(
+    `${ioctls('/dev/null', [
+      [LOOP_CLR_FD, 0],
+      [LOOP_CTL_ADD, 5],
+    ])}; ${ioctls('/dev/loop-control', [[LOOP_CLR_FD, 0]])}`,
+  );
   await agent.settle();
   assert.deepEqual(ioctlLines(agent.audit()), []);
 });
@@ -145,9 +187,13 @@ test('keeps its numbers without a hole, and counts what it wrote', async (t) => 
   await agent.settle();
 
   const audit = agent.audit();
-  assert.deepEqual(audit.map((line) => line.seq), audit.map((_, index) => index + 1));
+  assert.deepEqual(
+    audit.map((line) => line.seq),
+    audit.map((_, index) => index + 1),
+  );
   const metrics = await agent.metrics();
-  const count = (name: string): number => metrics.get(`loopwarden_loop_ioctls_total{command="${name}",result="ok"}`) ?? Number.NaN;
+  const count = (name: string): number =>
+    metrics.get(`loopwarden_loop_ioctls_total{command="${name}",result="ok"}`) ?? Number.NaN;
   assert.deepEqual([count('LOOP_CTL_GET_FREE'), count('LOOP_CONFIGURE'), count('LOOP_CLR_FD')], [5, 5, 5]);
   assert.equal(metrics.get('loopwarden_loop_ioctl_duration_seconds_count{command="LOOP_CONFIGURE"}'), 5);
 });

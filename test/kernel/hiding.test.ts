@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { agentEnvironment, type AuditLine, startAgent } from '../support/agent-process.js';
+import { type AuditLine, agentEnvironment, startAgent } from '../support/agent-process.js';
 import { tempImage } from '../support/image.js';
 import { ioctls, LOOP_CTL_ADD, LOOP_CTL_REMOVE } from '../support/ioctl.js';
 import { type Monitor, startMonitor, type Uevent } from '../support/monitor.js';
@@ -47,12 +47,19 @@ test('hides 200 attachments by user namespaces from udevd and from monitors old 
   for (const monitor of monitors) await monitor.catchUp();
 
   assert.ok(monitors.length > 3, 'monitors were started during the storm');
-  assert.deepEqual(monitors.map((monitor) => monitor.loopEvents()), monitors.map(() => []));
+  assert.deepEqual(
+    monitors.map((monitor) => monitor.loopEvents()),
+    monitors.map(() => []),
+  );
   await host('udevadm settle');
   assert.deepEqual(udevDatabase(), database);
 
   await agent.settle();
-  const configured = agent.audit().filter((line) => line.command === 'LOOP_CONFIGURE' && line.result === 'ok' && line.caller.userns.level > 0);
+  const configured = agent
+    .audit()
+    .filter(
+      (line) => line.command === 'LOOP_CONFIGURE' && line.result === 'ok' && line.caller.userns.level > 0,
+    );
   assert.equal(configured.length, CYCLES);
   for (const line of configured) {
     assert.equal(line.owner.after, line.caller.userns.id);
@@ -102,7 +109,8 @@ function livesOf(audit: AuditLine[]): AuditLine[] {
 /** The life an event is about: diskseq grows with each attachment and each detachment of any disk. */
 function lifeOf(lives: AuditLine[], event: Uevent): AuditLine | undefined {
   const ofDevice = lives.filter(
-    (line) => event.DEVNAME === `/dev/${line.device.name}` && Number(line.device.diskseq) <= Number(event.DISKSEQ),
+    (line) =>
+      event.DEVNAME === `/dev/${line.device.name}` && Number(line.device.diskseq) <= Number(event.DISKSEQ),
   );
   return ofDevice.sort((a, b) => Number(b.device.diskseq) - Number(a.device.diskseq))[0];
 }
@@ -113,7 +121,12 @@ test('hides devices that user namespaces make and remove, bdi included, and show
   const monitor = await startMonitor(t);
   const database = udevDatabase();
   const make = (number: number, times: number): string =>
-    ioctls('/dev/loop-control', Array.from({ length: times }, () => [LOOP_CTL_ADD, LOOP_CTL_REMOVE]).flat().map((request) => [request, number]));
+    ioctls(
+      '/dev/loop-control',
+      Array.from({ length: times }, () => [LOOP_CTL_ADD, LOOP_CTL_REMOVE])
+        .flat()
+        .map((request) => [request, number]),
+    );
 
   await container(make(777, CYCLES));
   await monitor.catchUp();
@@ -133,7 +146,8 @@ test('hides devices that user namespaces make and remove, bdi included, and show
 
   await agent.settle();
   const lines = agent.audit().filter((line) => line.device?.name === 'loop777' && line.kind === 'ioctl');
-  const count = (name: string): number => lines.filter((line) => line.command === name && line.result === 'ok').length;
+  const count = (name: string): number =>
+    lines.filter((line) => line.command === name && line.result === 'ok').length;
   assert.deepEqual([count('LOOP_CTL_ADD'), count('LOOP_CTL_REMOVE')], [CYCLES, CYCLES]);
   const metrics = await agent.metrics();
   assert.equal(metrics.get('loopwarden_loop_ioctls_total{command="LOOP_CTL_ADD",result="ok"}'), CYCLES + 1);

@@ -43,7 +43,8 @@ test('keeps hiding after kill -9, and the next agent knows the owner of what is 
   await monitor.catchUp();
   assert.deepEqual(monitor.loopEvents(), []);
   // The new agent's filter is the one that counts: the old one was replaced, not kept beside it.
-  const hidden = (await second.metrics()).get('loopwarden_uevent_deliveries_total{verdict="hide",rule="holder"}') ?? 0;
+  const hidden =
+    (await second.metrics()).get('loopwarden_uevent_deliveries_total{verdict="hide",rule="holder"}') ?? 0;
   assert.ok(hidden > 0);
 });
 
@@ -70,7 +71,10 @@ test('never replaces a filter that a receiver has set itself, and says so', asyn
   const find = async (pid: number) =>
     (await agent.json('doctor')).receivers.find((receiver: { pid: number }) => receiver.pid === pid);
   assert.equal((await find(stubborn.pid)).class, 'foreign_filter');
-  await eventually('the metric says it', async () => (await agent.metrics()).get('loopwarden_receivers{class="foreign_filter"}') ?? 0 > 0);
+  await eventually(
+    'the metric says it',
+    async () => ((await agent.metrics()).get('loopwarden_receivers{class="foreign_filter"}') ?? 0) > 0,
+  );
   const { degraded } = await agent.json('doctor');
   assert.ok(degraded.some(({ what }: { what: string }) => what.includes(`pid ${stubborn.pid}`)));
 
@@ -98,7 +102,10 @@ test('starts within what it promises for filtering, and stops well on SIGTERM an
 test('metrics are what promtool calls good, and within the budget of series', async (t) => {
   const agent = await startAgent(t);
   const text = await (await fetch(`${agent.url}/metrics`)).text();
-  const checked = await command('sh', ['-c', `printf '%s' "$TEXT" | promtool check metrics`], { ...process.env, TEXT: text });
+  const checked = await command('sh', ['-c', `printf '%s' "$TEXT" | promtool check metrics`], {
+    ...process.env,
+    TEXT: text,
+  });
   assert.deepEqual(checked, { code: 0, stdout: '', stderr: '' });
   assert.ok((await agent.metrics()).size <= 500);
 });
@@ -109,13 +116,18 @@ test('keeps filtering while the audit log’s disk is full, counts the lost line
   mkdirSync(disk);
   await host(`mount -t tmpfs -o size=64k tmpfs ${disk}`);
   defer(t, () => host(`umount ${disk}`));
-  const agent = await startAgent(t, agentEnvironment(t, { LOOPWARDEN_AUDIT_PATH: join(disk, 'audit.ndjson') }));
+  const agent = await startAgent(
+    t,
+    agentEnvironment(t, { LOOPWARDEN_AUDIT_PATH: join(disk, 'audit.ndjson') }),
+  );
   const monitor = await startMonitor(t);
   const box = await openContainer();
   defer(t, () => box.leave());
   await host(`head -c 60000 /dev/zero > ${disk}/ballast || true`);
   await box.run(`for i in 1 2 3 4 5 6 7 8; do d=$(losetup -f --show ${image}); losetup -d $d; done`);
-  await eventually('the agent says that the log fails', () => agent.log().includes('the audit log cannot be written'));
+  await eventually('the agent says that the log fails', () =>
+    agent.log().includes('the audit log cannot be written'),
+  );
   await monitor.catchUp();
   assert.deepEqual(monitor.loopEvents(), []);
   await host(`rm ${disk}/ballast`);
@@ -126,7 +138,8 @@ test('keeps filtering while the audit log’s disk is full, counts the lost line
 async function traces(folder: string): Promise<unknown> {
   const { stdout } = await command('bpftool', ['prog', 'show']);
   return {
-    programs: stdout.split('\n').filter((line) => /loop_ioctl|uevent_|receiver|list_receivers/.test(line)).length,
+    programs: stdout.split('\n').filter((line) => /loop_ioctl|uevent_|receiver|list_receivers/.test(line))
+      .length,
     pins: readdirSync('/sys/fs/bpf').filter((name) => name.startsWith('loopwarden')),
     socket: existsSync(join(folder, 'api.sock')),
   };
@@ -143,15 +156,57 @@ test('refuses a start that cannot succeed with one line, the right exit code and
   writeFileSync(config, 'filter:\n  mood: hide\n');
   writeFileSync(join(folder, 'file'), '');
 
-  const cases: { name: string; env?: NodeJS.ProcessEnv; args?: string[]; as?: string[]; code: number; says: RegExp }[] = [
-    { name: 'port taken', env: { LOOPWARDEN_HTTP_PORT: String(taken) }, code: 2, says: /127\.0\.0\.1:\d+.*in use/ },
-    { name: 'unknown key', args: ['--config', config], code: 2, says: /config\.yaml:2:3: unknown key.*did you mean "filter\.mode"/ },
+  const cases: {
+    name: string;
+    env?: NodeJS.ProcessEnv;
+    args?: string[];
+    as?: string[];
+    code: number;
+    says: RegExp;
+  }[] = [
+    {
+      name: 'port taken',
+      env: { LOOPWARDEN_HTTP_PORT: String(taken) },
+      code: 2,
+      says: /127\.0\.0\.1:\d+.*in use/,
+    },
+    {
+      name: 'unknown key',
+      args: ['--config', config],
+      code: 2,
+      says: /config\.yaml:2:3: unknown key.*did you mean "filter\.mode"/,
+    },
     { name: 'no such config', args: ['--config', join(folder, 'none.yaml')], code: 2, says: /none\.yaml/ },
-    { name: 'wrong value', env: { LOOPWARDEN_FILTER_MODE: 'perhaps' }, code: 2, says: /LOOPWARDEN_FILTER_MODE.*off, observe or hide/ },
-    { name: 'log folder is a file', env: { LOOPWARDEN_AUDIT_PATH: join(folder, 'file/audit.ndjson') }, code: 2, says: /audit log/ },
-    { name: 'pins not on bpffs', env: { LOOPWARDEN_PINS_PATH: join(folder, 'pins') }, code: 78, says: /BPF file system/ },
-    { name: 'not root', as: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'], code: 77, says: /root/ },
-    { name: 'bpf refused', as: ['capsh', '--drop=cap_bpf,cap_sys_admin', '--', '-c', 'exec "$0" "$@"'], code: 77, says: /bpf\(\)/ },
+    {
+      name: 'wrong value',
+      env: { LOOPWARDEN_FILTER_MODE: 'perhaps' },
+      code: 2,
+      says: /LOOPWARDEN_FILTER_MODE.*off, observe or hide/,
+    },
+    {
+      name: 'log folder is a file',
+      env: { LOOPWARDEN_AUDIT_PATH: join(folder, 'file/audit.ndjson') },
+      code: 2,
+      says: /audit log/,
+    },
+    {
+      name: 'pins not on bpffs',
+      env: { LOOPWARDEN_PINS_PATH: join(folder, 'pins') },
+      code: 78,
+      says: /BPF file system/,
+    },
+    {
+      name: 'not root',
+      as: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+      code: 77,
+      says: /root/,
+    },
+    {
+      name: 'bpf refused',
+      as: ['capsh', '--drop=cap_bpf,cap_sys_admin', '--', '-c', 'exec "$0" "$@"'],
+      code: 77,
+      says: /bpf\(\)/,
+    },
     { name: 'unknown command', args: ['--nonsense'], code: 2, says: /nonsense/ },
   ];
   for (const { name, env = {}, args = [], as = [], code, says } of cases) {

@@ -1,11 +1,12 @@
 /** Who owns a device decides who hears of it: its partitions, its bdi, other namespaces, the host again. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defer } from '../support/defer.js';
 import { startAgent } from '../support/agent-process.js';
+import { defer } from '../support/defer.js';
 import { tempImage } from '../support/image.js';
 import { ioctls, LOOP_CTL_ADD, LOOP_CTL_REMOVE } from '../support/ioctl.js';
 import { startMonitor } from '../support/monitor.js';
+import { addPartition, deletePartition } from '../support/partition.js';
 import { startReceiver } from '../support/receiver.js';
 import { host, openContainer } from '../support/shell.js';
 import { startUdevd } from '../support/udevd.js';
@@ -20,14 +21,17 @@ test('hides a partition of a container’s disk, and shows one of the host’s',
   defer(t, () => box.leave());
   const owned = await box.run(`losetup -f --show ${ownedImage}`);
   // This kernel scans no partition tables, so the host adds one: the emitter is the host, the owner is not.
-  await host(`addpart ${owned} 1 0 2048; delpart ${owned} 1`);
+  await host(`${addPartition(owned, 1, 0, 2048)}; ${deletePartition(owned, 1)}`);
   const hosts = await host(`losetup -f --show ${hostImage}`);
-  await host(`udevadm settle; addpart ${hosts} 1 0 2048; udevadm settle; delpart ${hosts} 1`);
+  const come = `udevadm settle; ${addPartition(hosts, 1, 0, 2048)}`;
+  await host(`${come}; udevadm settle; ${deletePartition(hosts, 1)}`);
   await monitor.catchUp();
 
   const partitions = monitor.loopEvents().filter((event) => event.DEVTYPE === 'partition');
   assert.deepEqual(
-    partitions.map((event) => `${event.ACTION} ${event.DEVNAME}`).filter((text) => !text.startsWith('change')),
+    partitions
+      .map((event) => `${event.ACTION} ${event.DEVNAME}`)
+      .filter((text) => !text.startsWith('change')),
     [`add ${hosts}p1`, `remove ${hosts}p1`],
   );
 });
@@ -40,7 +44,9 @@ test('hides synthetic uevents of a container’s device, whoever writes them', a
   const box = await openContainer();
   defer(t, () => box.leave());
   const name = (await box.run(`losetup -f --show ${image}`)).replace('/dev/', '');
-  await host(`echo change > /sys/block/${name}/uevent; echo add > /sys/block/${name}/uevent; udevadm trigger --sysname-match=${name}`);
+  await host(
+    `echo change > /sys/block/${name}/uevent; echo add > /sys/block/${name}/uevent; udevadm trigger --sysname-match=${name}`,
+  );
   await monitor.catchUp();
   assert.deepEqual(monitor.loopEvents(), []);
 });
@@ -56,7 +62,9 @@ test('delivers a container’s device to receivers of its own namespace and of i
   const hosts = await startReceiver(t);
   await eventually('all receivers are filtered', async () => {
     const { receivers } = (await agent.json('doctor')) as { receivers: { pid: number; class: string }[] };
-    return [own, other, hosts].every(({ pid }) => receivers.some((each) => each.pid === pid && each.class === 'filtered'));
+    return [own, other, hosts].every(({ pid }) =>
+      receivers.some((each) => each.pid === pid && each.class === 'filtered'),
+    );
   });
 
   // A namespace below the owner's: the owner's receiver is an ancestor of that.
@@ -104,7 +112,10 @@ test('gives a device of the host back when the container lets go of it', async (
   defer(t, () => box.leave());
   const device = await box.run(`losetup -f --show ${image}`);
   const held = await agent.json('explain', device);
-  assert.deepEqual([held.owner.class, held.owner.as, held.hidden, held.verdict.rule], ['userns', 'holder', true, 'holder']);
+  assert.deepEqual(
+    [held.owner.class, held.owner.as, held.hidden, held.verdict.rule],
+    ['userns', 'holder', true, 'holder'],
+  );
   assert.equal(held.attachedBy.comm, 'losetup');
   await box.run(`losetup -d ${device}`);
   const free = await eventually('the life has ended', async () => {

@@ -43,7 +43,7 @@ const junk: unknown[] = [
   1n,
   '',
   'a\0b',
-  'nothing',
+  '/dev/null/nothing',
   Symbol('s'),
   {},
   [],

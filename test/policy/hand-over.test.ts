@@ -141,8 +141,9 @@ test('a container’s life that is older than the agent, which the host was show
     partscan: false,
     dio: false,
   };
-  registry.seed([
-    { name: 'loop3', devno: LOOP3, diskseq: 9n, sizeBytes: 0, readOnly: false, backing, partitions: [] },
-  ]);
+  registry.seed(
+    [{ name: 'loop3', devno: LOOP3, diskseq: 9n, sizeBytes: 0, readOnly: false, backing, partitions: [] }],
+    new Map(),
+  );
   assert.equal(handOverOf(END, registry.apply(END), INITIAL)?.action, 'change');
 });

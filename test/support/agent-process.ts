@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { defer } from './defer.js';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
+import { defer } from './defer.js';
 import { command, type Outcome } from './shell.js';
 import { tempFolder } from './temp-folder.js';
 import { eventually } from './wait.js';
@@ -73,7 +73,10 @@ export async function startAgent(t: TestContext, environment = agentEnvironment(
   });
   const exited = exitOf(child);
   const status = await Promise.race([
-    eventually('the agent greets', () => stdout.includes('\n') && (JSON.parse(stdout) as { metricsUrl: string })),
+    eventually(
+      'the agent greets',
+      () => stdout.includes('\n') && (JSON.parse(stdout) as { metricsUrl: string }),
+    ),
     exited.then((code): never => {
       throw new Error(`the agent ended with ${code}: ${stderr}`);
     }),
@@ -88,7 +91,12 @@ export async function startAgent(t: TestContext, environment = agentEnvironment(
   const metrics = async (): Promise<Map<string, number>> => {
     const text = await (await fetch(`${status.metricsUrl}/metrics`)).text();
     const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
+    return new Map(
+      samples.map((line) => [
+        line.slice(0, line.lastIndexOf(' ')),
+        Number(line.slice(line.lastIndexOf(' ') + 1)),
+      ]),
+    );
   };
   const agent: AgentProcess = {
     url: status.metricsUrl,
@@ -102,7 +110,10 @@ export async function startAgent(t: TestContext, environment = agentEnvironment(
     log: () => stderr,
     async settle() {
       const produced = (await metrics()).get('loopwarden_events_total{kind="ioctl"}') ?? 0;
-      const own = () => audit().slice(linesBefore).filter((line) => line.kind === 'ioctl').length;
+      const own = () =>
+        audit()
+          .slice(linesBefore)
+          .filter((line) => line.kind === 'ioctl').length;
       await eventually('the log is complete', () => own() >= produced);
     },
     async stop(signal = 'SIGTERM') {
@@ -112,7 +123,9 @@ export async function startAgent(t: TestContext, environment = agentEnvironment(
   };
   defer(t, async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
-    const drops = [...(await metrics())].filter(([name, value]) => name.startsWith('loopwarden_drops_total') && value > 0);
+    const drops = [...(await metrics())].filter(
+      ([name, value]) => name.startsWith('loopwarden_drops_total') && value > 0,
+    );
     assert.equal(await agent.stop(), 0, stderr);
     assert.deepEqual(drops, []);
   });
@@ -123,7 +136,10 @@ function readLines(path: string): AuditLine[] {
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').split('\n');
   // What follows the last newline is being written.
-  return lines.slice(0, -1).filter(Boolean).map((line) => JSON.parse(line));
+  return lines
+    .slice(0, -1)
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }
 
 function exitOf(child: ChildProcess): Promise<number | null> {

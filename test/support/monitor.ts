@@ -21,7 +21,9 @@ const MARKER = { file: '/sys/class/mem/null/uevent', path: '/devices/virtual/mem
 
 /** `executable`: a copy of udevadm, to be told apart on the allow-list. */
 export async function startMonitor(t: TestContext, executable = 'udevadm'): Promise<Monitor> {
-  const child = spawn('stdbuf', ['-oL', executable, 'monitor', '-k', '-p'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn('stdbuf', ['-oL', executable, 'monitor', '-k', '-p'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString();
@@ -38,7 +40,9 @@ export async function startMonitor(t: TestContext, executable = 'udevadm'): Prom
     text
       .split('\n\n')
       .filter((block) => block.includes('KERNEL['))
-      .map((block) => Object.fromEntries([...block.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, key, value]) => [key, value])));
+      .map((block) =>
+        Object.fromEntries([...block.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, key, value]) => [key, value])),
+      );
   const markers = (): number => events().filter((event) => event.DEVPATH === MARKER.path).length;
 
   return {

@@ -29,11 +29,18 @@ export interface PlainReceiver {
 }
 
 /** `usernsOf`: a process whose user namespace opens the socket; it stays in the host's network namespace. */
-export async function startReceiver(t: TestContext, usernsOf?: number, kind: 'plain' | 'classic' = 'plain'): Promise<PlainReceiver> {
+export async function startReceiver(
+  t: TestContext,
+  usernsOf?: number,
+  kind: 'plain' | 'classic' = 'plain',
+): Promise<PlainReceiver> {
   // SO_RCVBUFFORCE is for the host's root only.
   const script = usernsOf === undefined ? SCRIPT : SCRIPT.replace('SOL_SOCKET, 33', 'SOL_SOCKET, 8');
   const python = ['python3', '-c', script, kind];
-  const words = usernsOf === undefined ? python : ['nsenter', '-t', String(usernsOf), '-U', '--preserve-credentials', ...python];
+  const words =
+    usernsOf === undefined
+      ? python
+      : ['nsenter', '-t', String(usernsOf), '-U', '--preserve-credentials', ...python];
   const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => {
@@ -45,7 +52,8 @@ export async function startReceiver(t: TestContext, usernsOf?: number, kind: 'pl
     await ended;
   });
   await eventually('the receiver listens', () => text.includes('ready\n'));
-  const markers = (): number => text.split('\n').filter((line) => line.endsWith('/devices/virtual/mem/null')).length;
+  const markers = (): number =>
+    text.split('\n').filter((line) => line.endsWith('/devices/virtual/mem/null')).length;
   return {
     pid: child.pid ?? 0,
     loopEvents: () => text.split('\n').filter((line) => /\/block\/loop|\/bdi\/7:/.test(line)).length,

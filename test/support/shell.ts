@@ -12,9 +12,17 @@ export interface Outcome {
 }
 
 /** Never throws for an exit code. */
-export async function command(file: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Outcome> {
+export async function command(
+  file: string,
+  args: readonly string[],
+  env?: NodeJS.ProcessEnv,
+): Promise<Outcome> {
   try {
-    const { stdout, stderr } = await execute(file, args, { timeout: TIMEOUT_MS, env: env ?? process.env, maxBuffer: 64 << 20 });
+    const { stdout, stderr } = await execute(file, args, {
+      timeout: TIMEOUT_MS,
+      env: env ?? process.env,
+      maxBuffer: 64 << 20,
+    });
     return { code: 0, stdout, stderr };
   } catch (error) {
     const { code, stdout = '', stderr = '' } = error as { code?: number; stdout?: string; stderr?: string };
@@ -33,14 +41,21 @@ export function container(script: string): Promise<string> {
 }
 
 /** A user namespace that lives until `leave`; `run` goes into it again. */
-export async function openContainer(): Promise<{ pid: number; run(script: string): Promise<string>; leave(): Promise<void> }> {
-  const holder = spawn('unshare', ['-Ur', 'sh', '-c', 'echo ready; exec cat'], { stdio: ['pipe', 'pipe', 'ignore'] });
+export async function openContainer(): Promise<{
+  pid: number;
+  run(script: string): Promise<string>;
+  leave(): Promise<void>;
+}> {
+  const holder = spawn('unshare', ['-Ur', 'sh', '-c', 'echo ready; exec cat'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   await new Promise((resolve) => holder.stdout.once('data', resolve));
   const ended = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
   const pid = holder.pid ?? 0;
   return {
     pid,
-    run: (script) => succeed('nsenter', ['-t', String(pid), '-U', '--preserve-credentials', 'sh', '-ec', script]),
+    run: (script) =>
+      succeed('nsenter', ['-t', String(pid), '-U', '--preserve-credentials', 'sh', '-ec', script]),
     async leave() {
       holder.stdin.end();
       await ended;

@@ -18,7 +18,10 @@ export async function startUdevd(t: TestContext): Promise<void> {
       daemon.kill('SIGTERM');
       await ended;
     });
-    await eventually('udevd answers', async () => (await command('udevadm', ['control', '--ping'])).code === 0);
+    await eventually(
+      'udevd answers',
+      async () => (await command('udevadm', ['control', '--ping'])).code === 0,
+    );
   }
   await host('udevadm trigger --subsystem-match=block; udevadm settle');
 }
