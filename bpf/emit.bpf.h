@@ -27,9 +27,10 @@ static __always_inline void fill_header(struct event_header *header, enum event_
 	header->boot_ns = now;
 }
 
-static __always_inline void fill_userns(struct userns_identity *identity, struct user_namespace *ns)
+static __always_inline void fill_userns(struct userns_identity *identity, __u64 id,
+					struct user_namespace *ns)
 {
-	identity->id = userns_remember(ns);
+	identity->id = id;
 	identity->inum = READ(ns, ns.inum);
 	identity->level = READ(ns, level);
 	identity->owner_uid = READ(ns, owner.val);
@@ -48,7 +49,9 @@ static __always_inline __u32 pid_namespace_inum(struct task_struct *task)
 	return READ(at, ns, ns.inum);
 }
 
-static __always_inline void fill_caller(struct caller *caller, struct task_struct *task)
+/* `userns`: the id of the task's user namespace. */
+static __always_inline void fill_caller(struct caller *caller, struct task_struct *task,
+					__u64 userns)
 {
 	struct cred *cred = READ(task, cred);
 	struct nsproxy *namespaces = READ(task, nsproxy);
@@ -63,7 +66,7 @@ static __always_inline void fill_caller(struct caller *caller, struct task_struc
 	caller->mntns = READ(namespaces, mnt_ns, ns.inum);
 	caller->netns = READ(namespaces, net_ns, ns.inum);
 	caller->padding = 0;
-	fill_userns(&caller->userns, READ(cred, user_ns));
+	fill_userns(&caller->userns, userns, READ(cred, user_ns));
 	BPF_CORE_READ_INTO(&caller->comm, task, comm);
 }
 

@@ -116,6 +116,12 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 		announce_call(call, task_token(task));
 }
 
+static __always_inline bool settles_owner(__u32 command)
+{
+	return takes_life(command) || is_control(command) || command == LOOP_COMMAND_LOOP_CLR_FD ||
+	       command == LOOP_COMMAND_LOOP_CHANGE_FD;
+}
+
 /* What the command, now that its result is known, has done to the ownership; the device it was
  * about. */
 static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 token, __u32 created,
@@ -221,7 +227,7 @@ static __always_inline void fill_ioctl(struct ioctl_event *record, const struct 
 	struct cred *opener = READ(file, f_cred);
 	struct user_namespace *opener_ns = READ(opener, user_ns);
 
-	fill_caller(&record->caller, task);
+	fill_caller(&record->caller, task, call->userns);
 	record->command = call->command;
 	record->result = result;
 	record->duration_ns = now - call->start_ns;
@@ -254,7 +260,7 @@ static __always_inline void ioctl_returned(__s64 result)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct call_entry *call = bpf_task_storage_get(&calls, task, NULL, 0);
-	__u64 token = task_token(task), now, owner_after = USERNS_NONE, cpu_seq;
+	__u64 token = task_token(task), now, owner_after, cpu_seq;
 	struct filter_settings *config = filter_settings();
 	struct loop_config_state after = {};
 	struct inflight_entry *announced;
@@ -264,6 +270,8 @@ static __always_inline void ioctl_returned(__s64 result)
 	if (!call || !call->start_ns || !config)
 		return;
 	now = bpf_ktime_get_boot_ns();
+	devno = call->devno;
+	owner_after = call->owner;
 	loop = (void *)call->loop_address;
 	/* The address was good at entry; it is not if the device was removed meanwhile. */
 	if (call->loop_address && loop_state_at(call->loop_address) >= 0)
@@ -277,9 +285,12 @@ static __always_inline void ioctl_returned(__s64 result)
 			bpf_map_delete_elem(&inflight, &token);
 		}
 	}
-	devno = settle_owner(call, token, created, result, &after, config->part_shift);
-	if (devno)
-		owner_after = owner_resolve(owner_lookup(devno)).owner;
+	if (settles_owner(call->command)) {
+		devno = settle_owner(call, token, created, result, &after, config->part_shift);
+		owner_after = USERNS_NONE;
+		if (devno)
+			owner_after = owner_resolve(owner_lookup(devno)).owner;
+	}
 	count_ioctl(call->command, result, now - call->start_ns);
 	cpu_seq = next_cpu_seq();
 

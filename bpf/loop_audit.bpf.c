@@ -27,7 +27,7 @@ static __always_inline bool is_compat(struct task_struct *task)
 }
 
 SEC("?tp_btf/sys_enter")
-int BPF_PROG(loop_ioctl_enter_tp_btf, struct pt_regs *regs, long number)
+int BPF_PROG(syscall_enter_tp_btf, struct pt_regs *regs, long number)
 {
 	struct task_struct *task;
 	struct loop_target target = {};
@@ -107,43 +107,41 @@ static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd
 	count(&event_counts, EVENT_KIND_RECEIVER);
 }
 
+/*
+ * One program for both hooks: a second one would cost every system call of the host a second time.
+ *
+ * A uevent socket is seen where it is made rather than where it begins to listen: the filter is
+ * then usually on it before bind(2). bind is seen too, for a socket that was made before the agent
+ * started, or by a call not known here (socketcall).
+ */
 SEC("?tp_btf/sys_exit")
-int BPF_PROG(loop_ioctl_exit_tp_btf, struct pt_regs *regs, long result)
+int BPF_PROG(syscall_exit_tp_btf, struct pt_regs *regs, long result)
 {
-	long number = READ(regs, orig_ax);
-
-	switch (number) {
+	switch (READ(regs, orig_ax)) {
 	case SYS_IOCTL:
 		if (loop_command_of(READ(regs, si)) != LOOP_COMMAND_COUNT)
 			ioctl_returned(result);
-		return 0;
+		break;
+	case SYS_SOCKET:
+		if (result >= 0 && READ(regs, di) == AF_NETLINK)
+			receiver_appeared(current_task(), result);
+		break;
+	case SYS_BIND:
+		if (result >= 0)
+			receiver_appeared(current_task(), READ(regs, di));
+		break;
 	case SYS_COMPAT_IOCTL:
 		if (loop_command_of(READ(regs, cx)) != LOOP_COMMAND_COUNT)
 			ioctl_returned(result);
-		return 0;
+		break;
+	case SYS_COMPAT_SOCKET:
+		if (result >= 0 && is_compat(current_task()))
+			receiver_appeared(current_task(), result);
+		break;
+	case SYS_COMPAT_BIND:
+		if (result >= 0 && is_compat(current_task()))
+			receiver_appeared(current_task(), READ(regs, bx));
+		break;
 	}
-	return 0;
-}
-
-/*
- * Hooked where a socket is made rather than where it begins to listen: the filter is then usually
- * on it before bind(2). bind is seen too, for a socket that was made before the agent started, or
- * by a call not known here (socketcall).
- */
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(receiver_appears_tp_btf, struct pt_regs *regs, long result)
-{
-	long number = READ(regs, orig_ax);
-
-	if (result < 0)
-		return 0;
-	if (number == SYS_SOCKET && READ(regs, di) == AF_NETLINK)
-		receiver_appeared(current_task(), result);
-	else if (number == SYS_BIND)
-		receiver_appeared(current_task(), READ(regs, di));
-	else if (number == SYS_COMPAT_SOCKET && is_compat(current_task()))
-		receiver_appeared(current_task(), result);
-	else if (number == SYS_COMPAT_BIND && is_compat(current_task()))
-		receiver_appeared(current_task(), READ(regs, bx));
 	return 0;
 }

@@ -35,7 +35,7 @@ __weak MAP(BPF_MAP_TYPE_HASH, __u64, struct inflight_entry, 8192) inflight SEC("
 /* Cookies of the receivers on the allow-list. */
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, __u32, 1024) allowed_receivers SEC(".maps");
 
-__weak RING(8 << 20) events SEC(".maps");
+__weak RING(2 << 20) events SEC(".maps");
 /* Apart from the events: nothing a container does may delay the filter of a new receiver. */
 __weak RING(64 << 10) receiver_events SEC(".maps");
 

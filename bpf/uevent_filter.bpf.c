@@ -41,6 +41,7 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 {
 	__u64 now = bpf_ktime_get_boot_ns(), cpu_seq = next_cpu_seq();
 	struct owner_entry *entry = owner_lookup(event->name.devno);
+	struct task_struct *task = current_task();
 	struct uevent_event *record;
 	__s32 state = entry && entry->loop_address ? loop_state_at(entry->loop_address) : -1;
 
@@ -50,7 +51,7 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 		return;
 	}
 	fill_header(&record->header, EVENT_KIND_UEVENT, sizeof(*record), cpu_seq, now);
-	fill_caller(&record->emitter, current_task());
+	fill_caller(&record->emitter, task, userns_remember(task_userns(task)));
 	record->devno = event->name.devno;
 	record->action = event->name.action;
 	record->subsystem = event->fields.subsystem;

@@ -77,8 +77,11 @@ export const configSchema = z.strictObject({
   ring: z.strictObject({
     size_bytes: count(65_536, 1_073_741_824)
       .refine((size) => Number.isInteger(Math.log2(size)), 'must be a power of two')
-      .default(8_388_608)
-      .meta({ description: 'Ring buffer between kernel and agent, in bytes; a power of two' }),
+      .default(2_097_152)
+      .meta({
+        description:
+          'Ring buffer between kernel and agent, in bytes; a power of two. It counts twice in the agent’s resident memory',
+      }),
   }),
   limits: z.strictObject({
     devices: count(64, 1_048_576)

@@ -6,7 +6,7 @@ import { type DecodedBatch, decodeBatch } from './decode.js';
  * The kernel wakes the reader only for a record that finds the ring empty. So after each wake-up the ring is left to
  * fill for this long: at most one wake-up in that time, however many records, and none is ever left behind.
  */
-const GATHER_MS = 5;
+const GATHER_MS = 2;
 
 export interface EventRing {
   /** Reads what there is now. */

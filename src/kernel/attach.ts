@@ -14,10 +14,12 @@ export interface Hooks {
 }
 
 export function createHooks(programs: LoadedPrograms, listener: UeventListener): Hooks {
-  const links: BpfLink[] = [];
+  /** By program: one may serve several hooks, and is attached once. */
+  const links = new Map<string, BpfLink>();
   const outcomes = new Map<HookName, HookOutcome[]>();
   const close = (): void => {
-    for (const link of links.splice(0)) link.close();
+    for (const link of links.values()) link.close();
+    links.clear();
   };
   return {
     outcomes,
@@ -41,7 +43,7 @@ function attachHook(
   hook: Hook,
   programs: LoadedPrograms,
   listener: UeventListener,
-  links: BpfLink[],
+  links: Map<string, BpfLink>,
 ): HookOutcome[] {
   const outcomes: HookOutcome[] = [];
   for (const link of hook.links) {
@@ -60,20 +62,21 @@ function tryLink(
   { kind, programs: names }: HookLink,
   programs: LoadedPrograms,
   listener: UeventListener,
-  links: BpfLink[],
+  links: Map<string, BpfLink>,
 ): HookOutcome {
   // Receivers get theirs one by one (receivers.ts), as they are found.
   if (hook.place === 'receivers') return { state: 'detached', link: kind };
-  const attached: BpfLink[] = [];
+  const missing = names.filter((name) => !links.has(name));
+  const attached = new Map<string, BpfLink>();
   try {
-    for (const name of names) {
+    for (const name of missing) {
       if (hook.place === 'listener') listener.attach(programs.program(name));
-      else attached.push(programs.program(name).attach());
+      else attached.set(name, programs.program(name).attach());
     }
   } catch (error) {
-    for (const link of attached) link.close();
+    for (const link of attached.values()) link.close();
     return { state: 'failed', link: kind, error: reasonOf(error) };
   }
-  links.push(...attached);
+  for (const [name, link] of attached) links.set(name, link);
   return { state: 'attached', link: kind };
 }

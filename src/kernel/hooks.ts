@@ -40,7 +40,7 @@ export const HOOKS: readonly Hook[] = [
     links: [
       {
         kind: 'tp_btf',
-        programs: ['loop_ioctl_exit_tp_btf', 'loop_ioctl_enter_tp_btf'],
+        programs: ['syscall_exit_tp_btf', 'syscall_enter_tp_btf'],
         since: '5.11',
         why: 'sys_enter and sys_exit fire on every kernel, at the price of the slow entry path for every system call',
       },
@@ -53,7 +53,7 @@ export const HOOKS: readonly Hook[] = [
     links: [
       {
         kind: 'tp_btf',
-        programs: ['receiver_appears_tp_btf'],
+        programs: ['syscall_exit_tp_btf'],
         since: '5.5',
         why: 'sys_exit of socket and bind is where a receiver can be seen without trampolines',
       },
@@ -101,5 +101,5 @@ export function hookLinkPairs(): { hook: HookName; link: LinkKind }[] {
 
 /** The programs of the chosen links. */
 export function hookPrograms(): string[] {
-  return HOOKS.flatMap((hook) => hook.links[0]?.programs ?? []);
+  return [...new Set(HOOKS.flatMap((hook) => hook.links[0]?.programs ?? []))];
 }

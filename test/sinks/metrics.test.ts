@@ -29,7 +29,7 @@ test('each value stands beside its own labels', async () => {
     'loopwarden_hook_attached{hook="ioctl",link="fexit"} 0',
     'loopwarden_hook_attached{hook="uevent_delivery",link="socket_filter"} 1',
     'loopwarden_ring_bytes{state="available"} 128',
-    'loopwarden_ring_bytes{state="size"} 8388608',
+    'loopwarden_ring_bytes{state="size"} 2097152',
     'loopwarden_receivers{class="filtered"} 2',
     'loopwarden_orphans 1',
     'loopwarden_program_runs_total{program="uevent_filter"} 6',

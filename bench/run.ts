@@ -1,0 +1,9 @@
+/** All benches, one after the other: `npm run bench`, as root. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+for (const name of ['record-cost', 'verdict-cost', 'start', 'audit', 'metrics']) {
+  const path = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+  const { status } = spawnSync(process.execPath, ['--import', 'tsx', path], { stdio: 'inherit' });
+  if (status !== 0) process.exitCode = 1;
+}
