@@ -34,7 +34,7 @@ test('without anything set, every key has its default and says so', () => {
   assert.equal(config.audit.path, '/var/log/loopwarden/audit.ndjson');
   assert.deepEqual(config.audit.kinds, ['ioctl', 'life', 'agent']);
   assert.equal(config.http.port, 9847);
-  assert.equal(config.ring.size_bytes, 8 * 1024 * 1024);
+  assert.equal(config.ring.size_bytes, 2 * 1024 * 1024);
   for (const { key } of CONFIG_KEYS) assert.equal(origins[key], 'default', key);
 });
 
