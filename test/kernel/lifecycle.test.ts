@@ -197,7 +197,14 @@ test('refuses a start that cannot succeed with one line, the right exit code and
     },
     {
       name: 'not root',
-      as: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+      as: [
+        'setpriv',
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        '--inh-caps=+dac_read_search',
+        '--ambient-caps=+dac_read_search',
+      ],
       code: 77,
       says: /root/,
     },
@@ -206,6 +213,12 @@ test('refuses a start that cannot succeed with one line, the right exit code and
       as: ['capsh', '--drop=cap_bpf,cap_sys_admin', '--', '-c', 'exec "$0" "$@"'],
       code: 77,
       says: /bpf\(\)/,
+    },
+    {
+      name: 'no BTF',
+      as: ['unshare', '-m', 'sh', '-ec', 'mount -t tmpfs tmpfs /sys/kernel/btf; exec "$0" "$@"'],
+      code: 78,
+      says: /no type information/,
     },
     { name: 'unknown command', args: ['--nonsense'], code: 2, says: /nonsense/ },
   ];
@@ -224,6 +237,19 @@ test('refuses a start that cannot succeed with one line, the right exit code and
   assert.equal(second.code, 1);
   assert.match(second.stderr, /another agent is running: process \d+/);
   assert.equal((await fetch(`${running.url}/readyz`)).status, 200);
+});
+
+test('mounts bpffs where none is mounted, and makes a log folder that is missing', async (t) => {
+  const folder = tempFolder(t);
+  const { env } = agentEnvironment(t, { LOOPWARDEN_AUDIT_PATH: join(folder, 'new/folder/audit.ndjson') });
+  // In a mount namespace of its own, where it is taken away first.
+  const script = `umount -l /sys/fs/bpf; "$@" & agent=$!
+    for turn in $(seq 100); do [ -s ${folder}/new/folder/audit.ndjson ] && break; sleep 0.1; done
+    findmnt -n -o FSTYPE /sys/fs/bpf; kill $agent; wait $agent`;
+  const words = ['-m', 'sh', '-ec', script, 'sh', process.execPath, MAIN, 'run', '--json'];
+  const { code, stdout, stderr } = await command('unshare', words, env);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^bpf$/m);
 });
 
 test('answers every command with 69 when no agent runs, but doctor and help', async (t) => {
