@@ -209,9 +209,9 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
     const named = nameOf(devno, device);
     trail.record(entryOfEvent(event, named, device?.life));
     if (device === undefined || named === undefined) return;
-    const creator = creatorOf(owners, devno);
-    if (ended && event.kind === 'uevent') trail.record(entryOfLifeEnd(event.record, named, ended, creator));
-    const handOver = handOverOf(event, change, creator);
+    if (ended && event.kind === 'uevent')
+      trail.record(entryOfLifeEnd(event.record, named, ended, creatorOf(owners, devno)));
+    const handOver = handOverOf(event, change, () => creatorOf(owners, devno));
     if (handOver) {
       log.info({ device: device.name, action: handOver.action }, 'handed over to the host');
       handToHost(device.name, handOver.action);

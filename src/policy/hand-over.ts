@@ -21,8 +21,8 @@ export interface HandOver {
 
 const isHosts = (owner: bigint): boolean => owner === USERNS_NONE || owner === USERNS_INITIAL;
 
-/** `creator` of the device, as the owner map has it now. */
-export function handOverOf(event: LoopEvent, change: Change, creator: bigint): HandOver | undefined {
+/** `creator` of the device, as the owner map has it now; asked only where it matters. */
+export function handOverOf(event: LoopEvent, change: Change, creator: () => bigint): HandOver | undefined {
   const { device, ended } = change;
   if (device === undefined) return undefined;
   if (event.kind === 'ioctl') {
@@ -31,7 +31,7 @@ export function handOverOf(event: LoopEvent, change: Change, creator: bigint): H
     if (begins && result >= 0 && !isHosts(ownerBefore) && isHosts(ownerAfter) && !device.host.sawDevice)
       return { device, action: 'add' };
   }
-  if (ended !== undefined && !isHosts(ended.holder) && isHosts(creator) && device.host.sawLife)
+  if (ended !== undefined && !isHosts(ended.holder) && device.host.sawLife && isHosts(creator()))
     return { device, action: 'change' };
   return undefined;
 }

@@ -35,10 +35,13 @@ test('the host attaches a file to a container’s device whose add it never got:
   for (const command of [LOOP_COMMAND.LOOP_CONFIGURE, LOOP_COMMAND.LOOP_SET_FD]) {
     const subject = device();
     const change = { device: subject, ended: undefined };
-    assert.deepEqual(handOverOf(configuredBy({ command }), change, CONTAINER), {
-      device: subject,
-      action: 'add',
-    });
+    assert.deepEqual(
+      handOverOf(configuredBy({ command }), change, () => CONTAINER),
+      {
+        device: subject,
+        action: 'add',
+      },
+    );
   }
 });
 
@@ -53,7 +56,11 @@ test('nothing is handed over when a file is attached', () => {
     'and it is the container that asks': [configuredBy({ command: LOOP_COMMAND.LOOP_GET_STATUS64 }), {}],
   } as const;
   for (const [name, [event, host]] of Object.entries(cases)) {
-    assert.equal(handOverOf(event, { device: device(host), ended: undefined }, CONTAINER), undefined, name);
+    assert.equal(
+      handOverOf(event, { device: device(host), ended: undefined }, () => CONTAINER),
+      undefined,
+      name,
+    );
   }
 });
 
@@ -64,7 +71,7 @@ test('a container lets go of a host’s device of whose life the host was shown 
   for (const event of [END, DETACHED]) {
     for (const creator of [INITIAL, NOBODY]) {
       const subject = device({ sawDevice: true, sawLife: true });
-      const handOver = handOverOf(event, { device: subject, ended: life(CONTAINER) }, creator);
+      const handOver = handOverOf(event, { device: subject, ended: life(CONTAINER) }, () => creator);
       assert.deepEqual(handOver, { device: subject, action: 'change' });
     }
   }
@@ -85,7 +92,11 @@ test('nothing is handed over at the end of a life', () => {
   for (const [name, [holder, creator, host]] of Object.entries(cases)) {
     for (const event of [END, DETACHED]) {
       const change = { device: device(host), ended: life(holder) };
-      assert.equal(handOverOf(event, change, creator), undefined, name);
+      assert.equal(
+        handOverOf(event, change, () => creator),
+        undefined,
+        name,
+      );
     }
   }
 });
@@ -93,15 +104,21 @@ test('nothing is handed over at the end of a life', () => {
 test('nothing is handed over when no life ended, or of a device that is not known', () => {
   const subject = device({ sawDevice: true, sawLife: true });
   for (const event of [END, DETACHED]) {
-    assert.equal(handOverOf(event, { device: subject, ended: undefined }, INITIAL), undefined);
-    assert.equal(handOverOf(event, { device: undefined, ended: undefined }, INITIAL), undefined);
+    assert.equal(
+      handOverOf(event, { device: subject, ended: undefined }, () => INITIAL),
+      undefined,
+    );
+    assert.equal(
+      handOverOf(event, { device: undefined, ended: undefined }, () => INITIAL),
+      undefined,
+    );
   }
 });
 
 /** Takes the events through a registry, as the agent does; the hand-over after the last. */
 function handOverAfter(...events: Parameters<typeof handOverOf>[0][]) {
   const registry = createRegistry(0);
-  return events.map((event) => handOverOf(event, registry.apply(event), INITIAL)?.action).at(-1);
+  return events.map((event) => handOverOf(event, registry.apply(event), () => INITIAL)?.action).at(-1);
 }
 
 const SHOWN = ueventEvent({ verdict: VERDICT.DELIVER, rule: RULE.OBSERVE });
@@ -145,5 +162,5 @@ test('a container’s life that is older than the agent, which the host was show
     [{ name: 'loop3', devno: LOOP3, diskseq: 9n, sizeBytes: 0, readOnly: false, backing, partitions: [] }],
     new Map(),
   );
-  assert.equal(handOverOf(END, registry.apply(END), INITIAL)?.action, 'change');
+  assert.equal(handOverOf(END, registry.apply(END), () => INITIAL)?.action, 'change');
 });
