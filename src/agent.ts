@@ -20,6 +20,7 @@ import { createHooks } from './kernel/attach.js';
 import { readCounters } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
+import { ensureLoopDriver } from './kernel/loop-driver.js';
 import { loadNative } from './kernel/native.js';
 import { checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
@@ -67,6 +68,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   const build = { version: VERSION, revision: readRevision() };
   const native = loadNative();
   checkPermission(native);
+  ensureLoopDriver(native);
 
   // The sinks, last station first: each later one is there when the one before it opens.
   const auditLog = await openAuditLog({

@@ -53,6 +53,11 @@ export const ERRORS = {
     message: 'this kernel offers no type information ({path})',
     nextStep: 'boot a kernel built with CONFIG_DEBUG_INFO_BTF=y',
   },
+  ERR_NO_LOOP_DRIVER: {
+    exitCode: EXIT.kernelLacks,
+    message: 'this kernel has no loop driver whose types can be read, also after opening {path}',
+    nextStep: 'modprobe loop; where the driver is a module, its types need Linux 5.11 or newer',
+  },
   ERR_BPF_REFUSED: {
     exitCode: EXIT.notPermitted,
     message: 'the kernel refused bpf(): {reason}',

@@ -1,25 +1,17 @@
 import type { TestContext } from 'node:test';
+import { type Cleanup, createCleanup } from '../../src/cleanup.js';
 
-const stacks = new WeakMap<TestContext, (() => unknown)[]>();
+const cleanups = new WeakMap<TestContext, Cleanup>();
 
-/** Undoes something after the test, the last thing first; goes on after a failure, and fails the test with it. */
+/** Undoes something after the test, the last thing first: node:test's own `after` goes from the first to the last. */
 export function defer(t: TestContext, undo: () => unknown): void {
-  const known = stacks.get(t);
-  if (known) {
-    known.push(undo);
-    return;
+  let cleanup = cleanups.get(t);
+  if (cleanup === undefined) {
+    cleanup = createCleanup();
+    cleanups.set(t, cleanup);
+    t.after(cleanup.run);
   }
-  const stack = [undo];
-  stacks.set(t, stack);
-  t.after(async () => {
-    const failures: unknown[] = [];
-    for (let step = stack.pop(); step; step = stack.pop()) {
-      try {
-        await step();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
+  cleanup.add(async () => {
+    await undo();
   });
 }
