@@ -80,13 +80,11 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 					  __u64 argument, __u32 arch)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	/* A local: a core read relocates every access in its expression, also that of a struct of
-	 * ours. */
-	struct loop_device *loop = target->loop;
 	struct call_entry *call =
 	    bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
 	struct filter_settings *config = filter_settings();
+	/* Apart: a core read relocates every access in its expression, one to our own struct too. */
+	struct loop_device *loop = target->loop;
 	__u32 devno;
 
 	if (!call) {
@@ -122,8 +120,7 @@ static __always_inline bool settles_owner(__u32 command)
 	       command == LOOP_COMMAND_LOOP_CHANGE_FD;
 }
 
-/* What the command, now that its result is known, has done to the ownership; the device it was
- * about. */
+/* What the command has done to the ownership, now that its result is known. Returns its device. */
 static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 token, __u32 created,
 					  __s64 result, const struct loop_config_state *after,
 					  __u32 part_shift)
