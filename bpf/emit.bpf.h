@@ -37,8 +37,10 @@ static __always_inline void fill_userns(struct userns_identity *identity, __u64 
 	identity->padding = 0;
 }
 
-/* The namespace of the process id as the process itself sees it (task_active_pid_ns in
- * kernel/pid.c). */
+/*
+ * The namespace of the process id as the process itself sees it (task_active_pid_ns in
+ * kernel/pid.c).
+ */
 static __always_inline __u32 pid_namespace_inum(struct task_struct *task)
 {
 	struct pid *pid = READ(task, thread_pid);

@@ -300,8 +300,10 @@ struct call_entry {
 	__u32 state;
 };
 
-/* The same for those calls that uevents are sent in: they make a device or begin a life. Key: tgid
- * << 32 | tid. */
+/*
+ * The same for those calls that uevents are sent in: they make a device or begin a life. Key: tgid
+ * << 32 | tid.
+ */
 struct inflight_entry {
 	__u64 userns;
 	__u64 created_diskseq;

@@ -83,7 +83,7 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 	struct call_entry *call =
 	    bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	struct filter_settings *config = filter_settings();
-	/* Apart: a core read relocates every access in its expression, one to our own struct too. */
+	/* Apart: a core read relocates every access in its expression, one of ours too. */
 	struct loop_device *loop = target->loop;
 	__u32 devno;
 

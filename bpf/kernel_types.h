@@ -22,8 +22,10 @@
 #define FILE_TYPE_BLOCK     0060000
 #define FILE_TYPE_CHARACTER 0020000
 #define FILE_TYPE_SOCKET    0140000
-/* include/linux/fs.h: an O_PATH descriptor, on which ioctl(2) is EBADF and f_mapping is not a
- * device's. */
+/*
+ * include/linux/fs.h: an O_PATH descriptor, on which ioctl(2) is EBADF and f_mapping is not a
+ * device's.
+ */
 #define FMODE_PATH             0x4000
 #define AF_NETLINK             16
 #define NETLINK_KOBJECT_UEVENT 15
@@ -165,8 +167,10 @@ struct file {
 struct block_device {
 	struct gendisk *bd_disk;
 };
-/* block/bdev.c (fs/block_dev.c before 5.14): the inode of a block device's page cache sits beside
- * it. */
+/*
+ * block/bdev.c (fs/block_dev.c before 5.14): the inode of a block device's page cache sits beside
+ * it.
+ */
 struct bdev_inode {
 	struct block_device bdev;
 	struct inode vfs_inode;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Reads of the kernel's own loop objects: what an ioctl did is read here, never from the caller's
- * memory. */
+/*
+ * Reads of the kernel's own loop objects: what an ioctl did is read here, never from the caller's
+ * memory.
+ */
 #ifndef LOOPWARDEN_LOOP_DEVICE_BPF_H
 #define LOOPWARDEN_LOOP_DEVICE_BPF_H
 

@@ -111,8 +111,10 @@ static __always_inline struct owner_entry *owner_lookup_or_add(__u32 devno)
 	return entry;
 }
 
-/* A kernel `add`, or a successful LOOP_CTL_ADD: a new device, nothing of an earlier one of its
- * number remains. */
+/*
+ * A kernel `add`, or a successful LOOP_CTL_ADD: a new device, nothing of an earlier one of its
+ * number remains.
+ */
 static __always_inline void owner_created(__u32 devno, __u64 creator)
 {
 	struct owner_entry *entry = owner_lookup_or_add(devno);
@@ -164,8 +166,10 @@ static __always_inline void owner_committed(__u32 devno, __u64 ns, __u64 token, 
 		entry->pending = USERNS_NONE;
 }
 
-/* The life has ended: detach, autoclear on the last close. The holder's name stays for the echo
- * rule. */
+/*
+ * The life has ended: detach, autoclear on the last close. The holder's name stays for the echo
+ * rule.
+ */
 static __always_inline void owner_released(struct owner_entry *entry)
 {
 	if (entry->holder == USERNS_NONE)
@@ -180,8 +184,10 @@ struct ownership {
 	enum rule rule; /* as if a host receiver listened: what makes it hidden or shown */
 };
 
-/* Holder, else creator. `entry` may be null. Ends a life that the kernel has ended without our
- * seeing it. */
+/*
+ * Holder, else creator. `entry` may be null. Ends a life that the kernel has ended without our
+ * seeing it.
+ */
 static __always_inline struct ownership owner_resolve(struct owner_entry *entry)
 {
 	struct ownership none = {USERNS_NONE, RULE_UNKNOWN_OWNER}, found = none;

@@ -26,8 +26,10 @@ static __always_inline struct sk_buff *kernel_skb(struct __sk_buff *context)
 	return skb;
 }
 
-/* The life that this `change` ends: __loop_clr_fd sends it after the file has gone, before the
- * state says so. */
+/*
+ * The life that this `change` ends: __loop_clr_fd sends it after the file has gone, before the
+ * state says so.
+ */
 static __always_inline __u64 holder_ended(const struct uevent *event, struct owner_entry *entry,
 					  __u32 state)
 {

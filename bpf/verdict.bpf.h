@@ -12,8 +12,10 @@
 #include "task.bpf.h"
 #include "uevent_text.bpf.h"
 
-/* udevd is told of a close by inotify and answers with `change` a moment later, when the life may
- * have ended. */
+/*
+ * udevd is told of a close by inotify and answers with `change` a moment later, when the life may
+ * have ended.
+ */
 #define ECHO_WINDOW_NS 5000000000ULL
 
 struct uevent {
