@@ -23,8 +23,21 @@ for file in "${all[@]}"; do
 	esac
 done
 
+# A search for a free loop device makes one if there is none; what the tests made so goes with them.
+loop_numbers() { find /sys/block -maxdepth 1 -name 'loop[0-9]*' -printf '%f\n' | sed 's/^loop//' | sort; }
+loops_before=$(loop_numbers)
+remove_new_loops() {
+	comm -13 <(echo "$loops_before") <(loop_numbers) | xargs -r python3 -c '
+import fcntl, sys
+with open("/dev/loop-control") as control:
+    for number in sys.argv[1:]:
+        try: fcntl.ioctl(control, 0x4C81, int(number))  # LOOP_CTL_REMOVE
+        except OSError as error: print(f"loop{number} stays: {error.strerror}", file=sys.stderr)
+'
+}
+
 counts=$(mktemp)
-trap 'rm -f "$counts"' EXIT
+trap 'rm -f "$counts"; remove_new_loops' EXIT
 status=0
 
 # Usage: run_tests CONCURRENCY FILE...
