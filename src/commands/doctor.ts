@@ -95,20 +95,25 @@ function valueAt({ config }: LoadedConfig, key: string): unknown {
   return (config as unknown as Record<string, Record<string, unknown>>)[section]?.[name];
 }
 
+const KERNEL_WITH = {
+  trampolines: 'a kernel that allows trampolines (no lockdown, CONFIG_FUNCTION_TRACER) or kprobes',
+  fmodRet: 'a kernel that allows fmod_ret, or bpf in the boot’s lsm= list',
+  nothing: 'nothing to be done here: this kernel allows better links, this version has none',
+} as const;
+
 function degradations(kernel: KernelFeatures, answer: AgentAnswer): Degradation[] {
   const refused = (kind: string): boolean =>
     kernel.links.some((link) => link.kind === kind && !link.available);
   const list: Degradation[] = [];
-  if (refused('fentry') || refused('kprobe'))
-    list.push({
-      what: 'loop ioctls are seen at the system call’s boundary: every system call of the host takes the slow entry path',
-      mend: 'a kernel that allows trampolines (no lockdown, CONFIG_FUNCTION_TRACER) or kprobes',
-    });
-  if (refused('fmod_ret') && refused('lsm'))
-    list.push({
-      what: 'hiding is a filter on each uevent socket: a new socket hears everything for the moment until it is filtered',
-      mend: 'a kernel that allows fmod_ret, or bpf in the boot’s lsm= list',
-    });
+  // What this version's links cost, whatever else the kernel would allow.
+  list.push({
+    what: 'loop ioctls are seen at the system call’s boundary: every system call of the host takes the slow entry path',
+    mend: refused('fentry') && refused('kprobe') ? KERNEL_WITH.trampolines : KERNEL_WITH.nothing,
+  });
+  list.push({
+    what: 'hiding is a filter on each uevent socket: a new socket hears everything for the moment until it is filtered',
+    mend: refused('fmod_ret') && refused('lsm') ? KERNEL_WITH.fmodRet : KERNEL_WITH.nothing,
+  });
   if (!kernel.nsId)
     list.push({
       what: 'user namespaces have no number of their own: a number that was used again may be taken for the old one',
@@ -152,7 +157,7 @@ function render({ kernel, hooks, agent, receivers, degraded, config }: Diagnosis
       'receivers',
       table(receivers.map(({ command, pid, class: kind, why }) => [`  ${command}[${pid}]`, kind, why])),
     );
-  sections.push('', degraded.length > 0 ? 'degraded' : 'nothing is degraded');
+  sections.push('', 'degraded');
   for (const { what, mend } of degraded) sections.push(table([[`  ${what}`]]), `    to mend: ${mend}`);
   sections.push(
     '',
