@@ -16,10 +16,9 @@
 #define DURATION_BUCKETS      8
 
 /*
- * What every program calls the initial user namespace, known by its level 0, whatever ns_id the
- * kernel gave it (3 or another). No other user namespace has this number: the kernel numbers all
- * kinds of namespaces in one row, and the first go to the initial ones. Where there is no ns_id the
- * ids are boot-time stamps, far above it.
+ * What every program calls the initial user namespace, known by its level 0, whatever ns_id the kernel gave it (3 or
+ * another: include/uapi/linux/nsfs.h came after ns_id itself). A user namespace that has this very number, which kernels
+ * of that time can give, is renamed in owner.bpf.h.
  */
 #define USERNS_INITIAL 3ULL
 /* No namespace: nobody was seen to create or to hold the device. */

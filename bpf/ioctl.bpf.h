@@ -137,7 +137,9 @@ static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 t
 			owner_committed(devno, call->userns, token, after->diskseq);
 		break;
 	case LOOP_COMMAND_LOOP_CLR_FD:
-		/* Others may hold it open: then it ends with the last close, and a uevent says so.
+		/*
+		 * Others may hold it open: then it ends with the last close, and a uevent says
+		 * so.
 		 */
 		entry = owner_lookup(devno);
 		if (result >= 0 && entry && after->state == LOOP_STATE_UNBOUND)
@@ -156,7 +158,9 @@ static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 t
 			owner_created(devno, call->userns);
 		break;
 	case LOOP_COMMAND_LOOP_CTL_GET_FREE:
-		/* Makes a device only if there is no free one: `add` was seen, or it is an old one.
+		/*
+		 * Makes a device only if there is no free one: `add` was seen, or it is an old
+		 * one.
 		 */
 		devno = result < 0 ? 0 : devno_of_number(result, part_shift);
 		break;

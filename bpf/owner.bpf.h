@@ -14,6 +14,8 @@
 
 /* As deep as the kernel nests user namespaces (kernel/user_namespace.c: level > 32 is ENOSPC). */
 #define USERNS_DEPTH_MAX 33
+/* Instead of USERNS_INITIAL, for a namespace that has its number without being it. */
+#define USERNS_NUMBER_TAKEN (1ULL << 52 | USERNS_INITIAL)
 
 /*
  * The namespace's id: ns_id where the kernel has it. Elsewhere inums and addresses are reused, so
@@ -22,29 +24,33 @@
 static __always_inline __u64 userns_id(struct user_namespace *ns)
 {
 	struct userns_key key = {};
-	__u64 *known, stamp;
+	__u64 *known, id;
 
 	if (!ns)
 		return USERNS_NONE;
 	if (READ(ns, level) == 0)
 		return USERNS_INITIAL;
-	if (bpf_core_field_exists(ns->ns.ns_id))
-		return READ(ns, ns.ns_id);
+	if (bpf_core_field_exists(ns->ns.ns_id)) {
+		id = READ(ns, ns.ns_id);
+		return id == USERNS_INITIAL ? USERNS_NUMBER_TAKEN : id;
+	}
 	key.address = (__u64)ns;
 	key.inum = READ(ns, ns.inum);
 	known = bpf_map_lookup_elem(&userns_stamps, &key);
 	if (known)
 		return *known;
-	stamp = bpf_ktime_get_boot_ns();
-	if (!bpf_map_update_elem(&userns_stamps, &key, &stamp, BPF_NOEXIST))
-		return stamp;
-	/* Another CPU was first, or the table is full: then every sighting has a stamp of its own.
+	id = bpf_ktime_get_boot_ns();
+	if (!bpf_map_update_elem(&userns_stamps, &key, &id, BPF_NOEXIST))
+		return id;
+	/*
+	 * Another CPU was first, or the table is full: then every sighting has a stamp of its
+	 * own.
 	 */
 	known = bpf_map_lookup_elem(&userns_stamps, &key);
 	if (known)
 		return *known;
 	count_drop(DROP_REASON_USERNS_MAP_FULL);
-	return stamp;
+	return id;
 }
 
 /*
@@ -87,7 +93,9 @@ static __always_inline __u64 userns_remember(struct user_namespace *ns)
 
 	if (bpf_map_lookup_elem(&userns, &id))
 		return id;
-	/* A function of its own takes numbers only; read back from the stack, the pointer is one.
+	/*
+	 * A function of its own takes numbers only; read back from the stack, the pointer is
+	 * one.
 	 */
 	bpf_probe_read_kernel(&address, sizeof(address), &ns);
 	return userns_remember_at(address);
@@ -202,7 +210,9 @@ static __always_inline struct ownership owner_resolve(struct owner_entry *entry)
 	found.owner = entry->holder;
 	found.rule = RULE_HOLDER;
 	if (found.owner == USERNS_NONE && state == LOOP_STATE_BOUND) {
-		/* Bound, not yet committed: between the kernel's `change` and the end of the call.
+		/*
+		 * Bound, not yet committed: between the kernel's `change` and the end of the
+		 * call.
 		 */
 		found.owner = entry->pending;
 		found.rule = RULE_PENDING;

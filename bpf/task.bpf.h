@@ -5,7 +5,9 @@
 
 #include "maps.bpf.h"
 
-/* Socket filters have no bpf_get_current_pid_tgid on older kernels, so the task is read everywhere.
+/*
+ * Socket filters have no bpf_get_current_pid_tgid on older kernels, so the task is read
+ * everywhere.
  */
 static __always_inline struct task_struct *current_task(void)
 {

@@ -109,7 +109,7 @@ apt() {
 # Debian 12 has promtool only within `prometheus`, which would add a service and a user to the host.
 unpack_promtool() {
 	local folder
-	folder=$(mktemp -d .cache/promtool.XXXXXX)
+	folder=$(mktemp -d -p .cache)
 	(cd "$folder" && apt download prometheus && logged dpkg-deb -x ./*.deb .)
 	logged mv "$folder/usr/bin/promtool" .cache/tools/promtool
 	rm -r "$folder"
