@@ -1,9 +1,10 @@
 /** Commands on the host, and in a user namespace as a container has one. */
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
+import { SLOWNESS } from './wait.js';
 
 const execute = promisify(execFile);
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 120_000 * SLOWNESS;
 
 export interface Outcome {
   code: number;

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Runs the tests of test/kernel and test/e2e in virtual machines with Debian's kernels, with the real systemd-udevd.
+# Usage: npm run test:vm [-- [--kernel 5.10|6.1|6.12|newest]... [--lsm bpf|nobpf] [--test PATTERN] [--timeout SECONDS]]
+# Without options: every kernel, each with and without bpf in the boot's LSM list. PATTERN as for scripts/test.sh.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export PATH="$PATH:/usr/sbin:/sbin"
+
+usage() {
+	sed -n '3,4s/^# //p' "$0" >&2
+	exit 2
+}
+kernels=() lsms=() pattern='test/(kernel|e2e)/' limit=1500
+while [ $# -gt 0 ]; do
+	[ $# -ge 2 ] || usage
+	case $1 in
+	--kernel) kernels+=("$2") ;;
+	--lsm) lsms+=("$2") ;;
+	--test) pattern=$2 ;;
+	--timeout) limit=$2 ;;
+	*) usage ;;
+	esac
+	shift 2
+done
+[ ${#kernels[@]} -gt 0 ] || kernels=(5.10 6.1 6.12 newest)
+[ ${#lsms[@]} -gt 0 ] || lsms=(bpf nobpf)
+case $pattern in *\'*) usage ;; esac
+for kernel in "${kernels[@]}"; do case $kernel in 5.10 | 6.1 | 6.12 | newest) ;; *) usage ;; esac; done
+for lsm in "${lsms[@]}"; do case $lsm in bpf | nobpf) ;; *) usage ;; esac; done
+
+say() { echo "vm: $*"; }
+logs=.cache/vm/logs
+mkdir -p "$logs"
+# Two runs would write the same files, and be slower than one after the other.
+exec 8>.cache/vm/run.lock
+flock -n 8 || { say "waiting for another run in this clone"; flock 8; }
+
+# What runs the machines; the tests' own needs are those of setup.sh --test.
+missing=()
+command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
+[ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing+=(busybox-static)
+command -v xz >/dev/null || missing+=(xz-utils)
+command -v zstd >/dev/null || missing+=(zstd)
+if [ ${#missing[@]} -gt 0 ]; then
+	if [ ! -e /etc/debian_version ]; then
+		say "this is not Debian; what these Debian packages hold is missing here: ${missing[*]}" >&2
+		exit 1
+	fi
+	say "installing Debian packages: ${missing[*]}"
+	# No package may start a daemon here.
+	if [ ! -e /usr/sbin/policy-rc.d ]; then
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+		trap 'exit 130' INT TERM HUP
+		printf '#!/bin/sh\n# Written by the VM tests of loopwarden while they install packages.\nexit 101\n' >/usr/sbin/policy-rc.d
+		chmod 755 /usr/sbin/policy-rc.d
+	fi
+	apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -o DPkg::Lock::Timeout=300)
+	if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$logs/packages.log" 2>&1 </dev/null; then
+		tail -n 20 "$logs/packages.log" >&2
+		exit 1
+	fi
+	if [ -n "$(trap -p EXIT)" ]; then rm -f /usr/sbin/policy-rc.d; fi
+	trap - EXIT INT TERM HUP
+fi
+
+# Every word that a machine says, with its name before it.
+label() { while IFS= read -r line; do printf '%s | %s\n' "$1" "${line%$'\r'}"; done; }
+
+passed=0 failed=0 skipped=0 status=0
+summary=()
+started=$SECONDS
+for kernel in "${kernels[@]}"; do
+	if ! folder=$(bash test/vm/fetch-kernel.sh "$kernel"); then
+		summary+=("$kernel: no kernel")
+		failed=$((failed + 1)) status=1
+		continue
+	fi
+	for lsm in "${lsms[@]}"; do
+		name="$kernel $lsm"
+		console=$logs/$kernel-$lsm.console
+		output=$logs/$kernel-$lsm.output
+		from=$SECONDS
+		say "$name: booting Linux $(cat "$folder/version"); console: $console"
+		code=0
+		LOOPWARDEN_VM_TIMEOUT=$limit LOOPWARDEN_TEST_SLOW=${LOOPWARDEN_TEST_SLOW:-10} \
+			bash test/vm/boot.sh "$kernel" "$lsm" "$console" "bash scripts/test.sh '$pattern'" 2>&1 |
+			tee "$output" | label "$name" || code=$?
+		counts=$(grep -aoE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$output" | tail -n 1 || true)
+		case $code in
+		0) end=passed ;;
+		124) end="TIMED OUT after $limit s" ;;
+		125) end="DID NOT END WELL" ;;
+		126) end="KERNEL COMPLAINS" ;;
+		*) end=FAILED ;;
+		esac
+		if [ -n "$counts" ]; then
+			read -r p _ f _ s _ <<<"$counts"
+			passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+		else
+			f=0
+		fi
+		# A machine that failed counts, even if none of its tests says so.
+		if [ "$code" -ne 0 ]; then
+			status=1
+			[ "$f" -gt 0 ] || failed=$((failed + 1))
+		fi
+		summary+=("$name: $end; ${counts:-no results}; $((SECONDS - from)) s")
+		say "${summary[-1]}"
+	done
+done
+
+echo
+printf 'vm: %s\n' "${summary[@]}"
+say "all of it took $((SECONDS - started)) s; outputs and consoles: $logs"
+echo "$passed passed, $failed failed, $skipped skipped"
+exit $status
