@@ -8,7 +8,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createError } from '../errors.js';
 import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
-import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError } from './native.js';
+import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError, ReceiverSocket } from './native.js';
 
 /** `netlink` group of the kernel's own uevents (enum udev_monitor_netlink_group in systemd: 2 is udevd's). */
 const KERNEL_GROUP = 1;
@@ -145,6 +145,9 @@ function classify(
   allowed: boolean,
   error: string | undefined,
 ): Pick<Receiver, 'class' | 'why'> {
+  // Hidden from it is what was before; but it counts into maps that nobody reads.
+  if (filtered && error !== undefined)
+    return { class: 'filtered', why: `keeps the filter of an earlier agent: ${error}` };
   if (filtered && allowed) return { class: 'allowed', why: 'its executable is on receivers.allow' };
   if (filtered && entry.usernsLevel > 0)
     return { class: 'filtered', why: 'gets the devices of its own user namespace and the host’s' };
@@ -167,7 +170,7 @@ function prepare(
       // The descriptor may lead to another socket by now.
       if (socket.inode !== entry.socketInode) return 'its socket has changed';
       if (allowed) allowedCookies.put(cookieKey(socket.cookie), Buffer.from([1, 0, 0, 0]));
-      if (attach) socket.attach(delivery);
+      if (attach) attachTo(socket, delivery);
     } finally {
       socket.close();
     }
@@ -177,6 +180,19 @@ function prepare(
     return `could not be reached (${code})`;
   }
   return undefined;
+}
+
+/**
+ * Replaces in one step where the socket's memory (net.core.optmem_max, 20 KiB before 6.7) has room for two filters;
+ * elsewhere the old one goes first, and the socket is bare for some microseconds.
+ */
+function attachTo(socket: ReceiverSocket, delivery: BpfProgram): void {
+  try {
+    socket.attach(delivery);
+  } catch (error) {
+    if ((error as NativeError).code !== 'ENOMEM' || !socket.detach()) throw error;
+    socket.attach(delivery);
+  }
 }
 
 function detach(native: NativeAddon, entry: ReceiverEntry): boolean {
