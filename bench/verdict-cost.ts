@@ -5,6 +5,7 @@ import { writeOwnerEntry } from '../src/kernel/abi.js';
 import { loadNative } from '../src/kernel/native.js';
 import { loadPrograms } from '../src/kernel/programs.js';
 import { loopPartShift, writeSettings } from '../src/kernel/settings.js';
+import { NOBODY } from '../test/event-fixture.js';
 
 const RUNS = 200_000;
 /** A test run takes an Ethernet header off first. */
@@ -13,20 +14,9 @@ const PAD = Buffer.alloc(14);
 const native = loadNative();
 const programs = loadPrograms(native, { programs: ['uevent_delivery_socket'], reuse: new Map(), sizes: {} });
 writeSettings(programs.map('settings'), { mode: 'hide', udevTgid: 0 });
-const nobody = {
-  holderDiskseq: 0n,
-  pending: 0n,
-  pendingToken: 0n,
-  loopAddress: 0n,
-  lastHolder: 0n,
-  releasedBootNs: 0n,
-};
 programs
   .map('owners')
-  .put(
-    devnoKey(devnoOf(7, 3 << loopPartShift())),
-    writeOwnerEntry({ creator: 4711n, holder: 0n, ...nobody }),
-  );
+  .put(devnoKey(devnoOf(7, 3 << loopPartShift())), writeOwnerEntry({ ...NOBODY, creator: 4711n }));
 
 const text = (path: string): Buffer =>
   Buffer.concat([

@@ -25,7 +25,7 @@ import { loadNative } from './kernel/native.js';
 import { checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
 import { loadPrograms } from './kernel/programs.js';
-import { openReceivers, RECEIVER_CLASSES } from './kernel/receivers.js';
+import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { loopPartShift } from './kernel/settings.js';
 import { handOverOf } from './policy/hand-over.js';
 import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
@@ -45,8 +45,6 @@ export interface Agent {
   /** Writes out what is under way. */
   stop(): Promise<void>;
 }
-
-const ITERATOR = 'list_receivers';
 
 /** @throws every error of the table that can happen at a start */
 export async function startAgent(loaded: LoadedConfig, log: Logger): Promise<Agent> {
@@ -92,7 +90,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   // Loaded, but nothing attached yet: another agent may be at work.
   const pins = openPins(native, config.pins.path);
   const programs = loadPrograms(native, {
-    programs: [...hookPrograms(), ITERATOR],
+    programs: [...hookPrograms(), RECEIVER_ITERATOR],
     reuse: pins.found,
     sizes: mapSizes(config),
   });
@@ -106,7 +104,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   const hooks = createHooks(programs, listener);
   cleanup.add(() => hooks.close());
   const receivers = openReceivers(native, {
-    iterator: programs.program(ITERATOR),
+    iterator: programs.program(RECEIVER_ITERATOR),
     delivery: programs.program('uevent_delivery_socket'),
     allowedCookies: programs.map('allowed_receivers'),
     allow: config.receivers.allow,

@@ -6,6 +6,7 @@ import {
   LOOP_COMMAND,
   LOOP_STATE,
   type LoopConfigState,
+  type OwnerEntry,
   UEVENT_ACTION,
   UEVENT_EVENT_SIZE,
   UEVENT_SUBSYSTEM,
@@ -118,3 +119,15 @@ export function ueventRecord(more: Partial<UeventEvent> = {}): UeventEvent {
 export function ueventEvent(more: Partial<UeventEvent> = {}): LoopEvent & { kind: 'uevent' } {
   return { kind: 'uevent', record: ueventRecord(more) };
 }
+
+/** The owner entry of a device that nobody was seen to make or to hold. */
+export const NOBODY: OwnerEntry = {
+  creator: 0n,
+  holder: 0n,
+  holderDiskseq: 0n,
+  pending: 0n,
+  pendingToken: 0n,
+  loopAddress: 0n,
+  lastHolder: 0n,
+  releasedBootNs: 0n,
+};

@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { reasonOf } from '../errors.js';
-import type { NativeAddon, NativeError } from './native.js';
+import { readKernelBtf } from './kernel-btf.js';
+import type { Btf, NativeAddon, NativeError } from './native.js';
 import { LINK_PROBE_OBJECT, VMLINUX_BTF } from './paths.js';
 
 export interface LinkFeature {
@@ -86,17 +87,14 @@ function firstComplaint(log: string | undefined): string | undefined {
 }
 
 function hasNsId(native: NativeAddon): boolean {
-  const btf = native.openBtf(VMLINUX_BTF);
-  try {
+  return readKernelBtf(native, (btf) => {
     const id = btf.find('ns_common', 'struct');
     return id !== 0 && hasMember(btf, id, 'ns_id');
-  } finally {
-    btf.close();
-  }
+  });
 }
 
 /** Looks into anonymous structs and unions too: ns_id lives in one. */
-function hasMember(btf: ReturnType<NativeAddon['openBtf']>, id: number, name: string): boolean {
+function hasMember(btf: Btf, id: number, name: string): boolean {
   return btf
     .type(id)
     .members.some(

@@ -1,8 +1,8 @@
 /** Whether the loop driver is there for the programs to read: built in, or its module loaded. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { createError } from '../errors.js';
+import { hasLoopDriver, readKernelBtf } from './kernel-btf.js';
 import type { NativeAddon } from './native.js';
-import { VMLINUX_BTF } from './paths.js';
 
 const MODULE_BTF = '/sys/kernel/btf/loop';
 const CONTROL = '/dev/loop-control';
@@ -12,20 +12,11 @@ const CONTROL = '/dev/loop-control';
  * @throws ERR_NO_LOOP_DRIVER
  */
 export function ensureLoopDriver(native: NativeAddon): void {
-  if (isBuiltIn(native) || existsSync(MODULE_BTF)) return;
+  if (readKernelBtf(native, hasLoopDriver) || existsSync(MODULE_BTF)) return;
   try {
     closeSync(openSync(CONTROL, 'r'));
   } catch {
     // Told below, with what to do.
   }
   if (!existsSync(MODULE_BTF)) throw createError('ERR_NO_LOOP_DRIVER', { path: CONTROL });
-}
-
-function isBuiltIn(native: NativeAddon): boolean {
-  const btf = native.openBtf(VMLINUX_BTF);
-  try {
-    return btf.find('loop_device', 'struct') !== 0;
-  } finally {
-    btf.close();
-  }
 }

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
 import { LAYOUT_HASH } from './abi.js';
+import { hasLoopDriver, readKernelBtf } from './kernel-btf.js';
 import type { BpfMap, BpfObject, BpfProgram, NativeAddon, NativeError } from './native.js';
-import { AGENT_OBJECTS, VMLINUX_BTF } from './paths.js';
+import { AGENT_OBJECTS } from './paths.js';
 
 export interface ProgramOptions {
   programs: readonly string[];
@@ -57,15 +58,10 @@ function openJoined(native: NativeAddon, path: string): BpfObject {
 
 /** What the programs are to know of this kernel (bpf/read.bpf.h). Unknown functions and types leave the safe default. */
 function kernelConstants(native: NativeAddon): Record<string, number> {
-  const btf = native.openBtf(VMLINUX_BTF);
-  try {
-    return {
-      direct_reads: Number(btf.find('bpf_rdonly_cast', 'func') !== 0),
-      loop_is_built_in: Number(btf.find('loop_device', 'struct') !== 0),
-    };
-  } finally {
-    btf.close();
-  }
+  return readKernelBtf(native, (btf) => ({
+    direct_reads: Number(btf.find('bpf_rdonly_cast', 'func') !== 0),
+    loop_is_built_in: Number(hasLoopDriver(btf)),
+  }));
 }
 
 function checkLayout(object: BpfObject): void {

@@ -15,6 +15,9 @@ const KERNEL_GROUP = 1;
 const CLASSIC_FILTER = 0xffffffff;
 const SCAN_MAX_BYTES = 4 << 20;
 
+/** The program of bpf/receiver_list.bpf.c, to be loaded with those of the hooks. */
+export const RECEIVER_ITERATOR = 'list_receivers';
+
 export const RECEIVER_CLASSES = ['filtered', 'allowed', 'foreign_filter', 'unfiltered'] as const;
 export type ReceiverClass = (typeof RECEIVER_CLASSES)[number];
 

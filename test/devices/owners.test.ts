@@ -16,21 +16,10 @@ import { type OwnerEntry, USERNS_ENTRY_SIZE, writeOwnerEntry } from '../../src/k
 import { loadNative } from '../../src/kernel/native.js';
 import { type LoadedPrograms, loadPrograms } from '../../src/kernel/programs.js';
 import { loopPartShift } from '../../src/kernel/settings.js';
-import { CONTAINER, INITIAL } from '../event-fixture.js';
+import { CONTAINER, INITIAL, NOBODY } from '../event-fixture.js';
 import { tempImage } from '../support/image.js';
 import { host } from '../support/shell.js';
 import { eventually } from '../support/wait.js';
-
-const NOBODY: OwnerEntry = {
-  creator: 0n,
-  holder: 0n,
-  holderDiskseq: 0n,
-  pending: 0n,
-  pendingToken: 0n,
-  loopAddress: 0n,
-  lastHolder: 0n,
-  releasedBootNs: 0n,
-};
 
 /** The agent's maps, with no program that would write them. */
 function loadMaps(t: TestContext): LoadedPrograms {

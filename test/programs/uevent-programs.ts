@@ -6,6 +6,7 @@ import { type OwnerEntry, readOwnerEntry, type UeventEvent, writeOwnerEntry } fr
 import { loadNative } from '../../src/kernel/native.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
 import { type FilterModeName, writeSettings } from '../../src/kernel/settings.js';
+import { NOBODY } from '../event-fixture.js';
 
 export const native = loadNative();
 export const programs = loadPrograms(native, {
@@ -52,17 +53,7 @@ export function emit(text: string | Uint8Array): UeventEvent[] {
 }
 
 export function setOwner(devno: number, entry: Partial<OwnerEntry>): void {
-  const nobody = {
-    creator: 0n,
-    holder: 0n,
-    holderDiskseq: 0n,
-    pending: 0n,
-    pendingToken: 0n,
-    loopAddress: 0n,
-    lastHolder: 0n,
-    releasedBootNs: 0n,
-  };
-  programs.map('owners').put(devnoKey(devno), writeOwnerEntry({ ...nobody, ...entry }));
+  programs.map('owners').put(devnoKey(devno), writeOwnerEntry({ ...NOBODY, ...entry }));
 }
 
 export function ownerEntry(devno: number): OwnerEntry | undefined {
