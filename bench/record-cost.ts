@@ -11,7 +11,7 @@ import { openEventRing } from '../src/events/ring.js';
 import { type BpfLink, loadNative } from '../src/kernel/native.js';
 import { PACKAGE_ROOT } from '../src/kernel/paths.js';
 import { loadPrograms } from '../src/kernel/programs.js';
-import { writeSettings } from '../src/kernel/settings.js';
+import { changeSettings } from '../src/kernel/settings.js';
 
 const ROUNDS = 9;
 const CALLS = 40_000;
@@ -41,9 +41,9 @@ const empty = native.openObject(join(folder, 'empty.o'));
 empty.load();
 // Large enough that none is lost: a lost record costs less.
 const audit = loadPrograms(native, { programs: AUDIT, reuse: new Map(), sizes: { events: 32 << 20 } });
-writeSettings(audit.map('settings'), { mode: 'hide', udevTgid: 0 });
+changeSettings(audit.map('settings'), { mode: 'hide', udevTgid: 0 });
 let records = 0;
-const ring = openEventRing(native, audit.map('events'), ({ events }) => {
+const ring = openEventRing(native, audit.map('events'), async ({ events }) => {
   records += events.length;
 });
 

@@ -4,7 +4,7 @@ import { devnoKey } from '../src/devices/owners.js';
 import { writeOwnerEntry } from '../src/kernel/abi.js';
 import { loadNative } from '../src/kernel/native.js';
 import { loadPrograms } from '../src/kernel/programs.js';
-import { loopPartShift, writeSettings } from '../src/kernel/settings.js';
+import { changeSettings, loopPartShift } from '../src/kernel/settings.js';
 import { NOBODY } from '../test/event-fixture.js';
 
 const RUNS = 200_000;
@@ -13,7 +13,7 @@ const PAD = Buffer.alloc(14);
 
 const native = loadNative();
 const programs = loadPrograms(native, { programs: ['uevent_delivery_socket'], reuse: new Map(), sizes: {} });
-writeSettings(programs.map('settings'), { mode: 'hide', udevTgid: 0 });
+changeSettings(programs.map('settings'), { mode: 'hide', udevTgid: 0 });
 programs
   .map('owners')
   .put(devnoKey(devnoOf(7, 3 << loopPartShift())), writeOwnerEntry({ ...NOBODY, creator: 4711n }));

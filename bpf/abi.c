@@ -18,6 +18,7 @@ enum verdict abi_verdict;
 enum rule abi_rule;
 enum loop_state abi_loop_state;
 enum filter_mode abi_filter_mode;
+enum canary abi_canary;
 struct event_header abi_event_header;
 struct userns_identity abi_userns_identity;
 struct caller abi_caller;

@@ -8,13 +8,21 @@
 
 #define PATH_COMPONENTS_MAX 64
 
-/* Numbers the record even if there is no room for it, so that a loss shows as a hole. */
+/*
+ * Numbers the record even if there is no room for it, so that a loss shows as a hole. Linux 5.10 has no
+ * atomic addition that returns the old value: of two programs that interrupt each other right here both get
+ * one number, yet the count stays exact.
+ */
 static __always_inline __u64 next_cpu_seq(void)
 {
 	__u32 zero = 0;
-	__u64 *seq = bpf_map_lookup_elem(&record_seq, &zero);
+	__u64 *seq = bpf_map_lookup_elem(&record_seq, &zero), number;
 
-	return seq ? __sync_fetch_and_add(seq, 1) : 0;
+	if (!seq)
+		return 0;
+	number = *seq;
+	__sync_fetch_and_add(seq, 1);
+	return number;
 }
 
 static __always_inline void fill_header(struct event_header *header, enum event_kind kind,

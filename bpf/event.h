@@ -124,6 +124,21 @@ enum rule {
 	RULE_COUNT = 11,
 };
 
+/*
+ * The ends of a hook that the agent makes fire once after attaching, before the hook counts as
+ * attached: an attached program may yet never run.
+ */
+enum canary {
+	CANARY_DEVICE_IOCTL_ENTRY = 0,
+	CANARY_DEVICE_IOCTL_RETURN = 1,
+	CANARY_CONTROL_IOCTL_ENTRY = 2,
+	CANARY_CONTROL_IOCTL_RETURN = 3,
+	CANARY_RECEIVER_APPEARANCE = 4,
+	CANARY_UEVENT_EMISSION = 5,
+	CANARY_UEVENT_DELIVERY = 6,
+	CANARY_COUNT = 7,
+};
+
 /* Lo_* of drivers/block/loop.c. */
 enum loop_state {
 	LOOP_STATE_UNBOUND = 0,
@@ -142,7 +157,8 @@ struct event_header {
 	__u16 kind;
 	__u16 size; /* of the whole record */
 	__u32 cpu;
-	__u64 cpu_seq; /* counts every record this CPU made, also those that were dropped */
+	__u64
+	    cpu_seq; /* counts every record this CPU made for the ring of events, dropped or not */
 	__u64 boot_ns; /* CLOCK_BOOTTIME */
 };
 
@@ -252,6 +268,12 @@ struct receiver_entry {
 	__u32 padding;
 };
 
+/*
+ * State, which outlives the programs: from here to inflight_entry. Another version of the programs
+ * goes on with the same maps, so these structs only grow, by words of `reserved`, and a word that
+ * is 0 means what it meant before it had a name. Records may change freely.
+ */
+
 /* What is known of a user namespace; key: its id. */
 struct userns_entry {
 	__u64 parent;
@@ -260,6 +282,7 @@ struct userns_entry {
 	__u32 level;
 	__u32 owner_uid;
 	__u32 padding;
+	__u64 reserved[2];
 };
 
 /* Where ns_common has no ns_id: (inum, address) → the id given when it was first seen. */
@@ -282,9 +305,10 @@ struct owner_entry {
 	__u64 loop_address;  /* struct loop_device, to see whether the life still lasts */
 	__u64 last_holder;   /* whose life ended last */
 	__u64 released_boot_ns;
+	__u64 reserved[4];
 };
 
-/* A caller inside a loop ioctl; in the storage of its task. */
+/* A caller inside a loop ioctl; in the storage of its task, or by tgid << 32 | tid before 5.11. */
 struct call_entry {
 	__u64 start_ns; /* 0: no call is under way */
 	__u64 argument;
@@ -297,6 +321,7 @@ struct call_entry {
 	__u32 devno;
 	__u32 arch;
 	__u32 state;
+	__u64 reserved[4];
 };
 
 /*
@@ -311,6 +336,7 @@ struct inflight_entry {
 	__u32 command;
 	__u32 devno;
 	__u32 state;
+	__u64 reserved[2];
 };
 
 /* Durations of one loop command; the last bucket has no upper bound. Key: enum loop_command. */
@@ -322,10 +348,10 @@ struct duration_histogram {
 
 /* Written by the agent, read by every program; key 0. */
 struct filter_settings {
-	__u32 mode;       /* enum filter_mode */
-	__u32 part_shift; /* of the loop driver: minor = number << part_shift */
-	__u32 udev_tgid;  /* the host's udevd: its watch echoes; 0 none */
-	__u32 padding;
+	__u32 mode;        /* enum filter_mode */
+	__u32 part_shift;  /* of the loop driver: minor = number << part_shift */
+	__u32 udev_tgid;   /* the host's udevd: its watch echoes; 0 none */
+	__u32 canary_tgid; /* the agent, while it makes the hooks fire; 0: nobody */
 };
 
 #endif

@@ -4,37 +4,17 @@
 #define LOOPWARDEN_IOCTL_BPF_H
 
 #include "emit.bpf.h"
+#include "loop_command.bpf.h"
 
-/* include/uapi/linux/loop.h: two dense runs of numbers. */
-#define LOOP_DEVICE_COMMANDS  0x4C00
-#define LOOP_CONTROL_COMMANDS 0x4C80
-#define EPERM                 1
-#define ENXIO                 6
-#define EBADF                 9
-#define EACCES                13
-#define EBUSY                 16
-#define EEXIST                17
-#define ENODEV                19
-#define EINVAL                22
-#define ENOSPC                28
-
-/* LOOP_COMMAND_COUNT for any other ioctl. */
-static __always_inline __u32 loop_command_of(__u32 number)
-{
-	__u32 command = number - LOOP_DEVICE_COMMANDS;
-
-	if (command <= LOOP_COMMAND_LOOP_CONFIGURE)
-		return command;
-	command = number - LOOP_CONTROL_COMMANDS;
-	if (command <= LOOP_COMMAND_LOOP_CTL_GET_FREE - LOOP_COMMAND_LOOP_CTL_ADD)
-		return command + LOOP_COMMAND_LOOP_CTL_ADD;
-	return LOOP_COMMAND_COUNT;
-}
-
-static __always_inline bool is_control(__u32 command)
-{
-	return command >= LOOP_COMMAND_LOOP_CTL_ADD;
-}
+#define EPERM  1
+#define ENXIO  6
+#define EBADF  9
+#define EACCES 13
+#define EBUSY  16
+#define EEXIST 17
+#define ENODEV 19
+#define EINVAL 22
+#define ENOSPC 28
 
 /* 0 for a number that no loop device can have: the caller may have made it up. */
 static __always_inline __u32 devno_of_number(__u64 number, __u32 part_shift)
@@ -44,6 +24,9 @@ static __always_inline __u32 devno_of_number(__u64 number, __u32 part_shift)
 	return MAKE_DEVNO(LOOP_MAJOR, (__u32)number << (part_shift & 0xf));
 }
 
+/* Task storage came with Linux 5.11; set by the agent, which makes only the map that is used. */
+const volatile bool has_task_storage = false;
+
 /* Freed with its task, and found without a lock: what a lookup by thread id could not be. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -51,6 +34,37 @@ struct {
 	__type(key, int);
 	__type(value, struct call_entry);
 } calls SEC(".maps");
+MAP(BPF_MAP_TYPE_HASH, __u64, struct call_entry, 8192) calls_by_thread SEC(".maps");
+
+static __always_inline struct call_entry *call_lookup(struct task_struct *task)
+{
+	__u64 token;
+
+	if (has_task_storage)
+		return bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL, 0);
+	token = task_token(task);
+	return bpf_map_lookup_elem(&calls_by_thread, &token);
+}
+
+static __always_inline struct call_entry *call_begin(struct task_struct *task)
+{
+	struct call_entry empty = {};
+	__u64 token;
+
+	if (has_task_storage)
+		return bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL,
+					    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	token = task_token(task);
+	bpf_map_update_elem(&calls_by_thread, &token, &empty, BPF_ANY);
+	return bpf_map_lookup_elem(&calls_by_thread, &token);
+}
+
+static __always_inline void call_end(struct call_entry *call, __u64 token)
+{
+	call->start_ns = 0;
+	if (!has_task_storage)
+		bpf_map_delete_elem(&calls_by_thread, &token);
+}
 
 static __always_inline bool makes_device(__u32 command)
 {
@@ -79,15 +93,20 @@ static __always_inline void announce_call(const struct call_entry *call, __u64 t
 static __always_inline void ioctl_entered(const struct loop_target *target, __u32 command,
 					  __u64 argument, __u32 arch)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct call_entry *call =
-	    bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_struct *task = current_task();
 	struct filter_settings *config = filter_settings();
 	/* Apart: a core read relocates every access in its expression, one of ours too. */
 	struct loop_device *loop = target->loop;
+	struct call_entry *call;
 	__u32 devno;
 
+	if (config &&
+	    is_canary(config, loop ? CANARY_DEVICE_IOCTL_ENTRY : CANARY_CONTROL_IOCTL_ENTRY))
+		return;
+	call = call_begin(task);
 	if (!call) {
+		/* A record that will never be made has its number all the same. */
+		next_cpu_seq();
 		count_drop(DROP_REASON_INFLIGHT_FULL);
 		return;
 	}
@@ -257,18 +276,22 @@ static __always_inline bool sets_backing(__u32 command)
 	return takes_life(command) || command == LOOP_COMMAND_LOOP_CHANGE_FD;
 }
 
-static __always_inline void ioctl_returned(__s64 result)
+/* `canary`: the return that this is, of a device's ioctl or of loop-control's. */
+static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct call_entry *call = bpf_task_storage_get(&calls, task, NULL, 0);
-	__u64 token = task_token(task), now, owner_after, cpu_seq;
 	struct filter_settings *config = filter_settings();
+	struct task_struct *task = current_task();
+	struct call_entry *call;
+	__u64 token = task_token(task), now, owner_after, cpu_seq;
 	struct loop_config_state after = {};
 	struct inflight_entry *announced;
 	struct loop_device *loop;
 	__u32 devno, created = 0;
 
-	if (!call || !call->start_ns || !config)
+	if (!config || is_canary(config, canary))
+		return;
+	call = call_lookup(task);
+	if (!call || !call->start_ns)
 		return;
 	now = bpf_ktime_get_boot_ns();
 	devno = call->devno;
@@ -299,7 +322,7 @@ static __always_inline void ioctl_returned(__s64 result)
 		struct ioctl_path_event *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 
 		if (!record) {
-			call->start_ns = 0;
+			call_end(call, token);
 			count_drop(DROP_REASON_RING_FULL);
 			return;
 		}
@@ -312,7 +335,7 @@ static __always_inline void ioctl_returned(__s64 result)
 		struct ioctl_event *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 
 		if (!record) {
-			call->start_ns = 0;
+			call_end(call, token);
 			count_drop(DROP_REASON_RING_FULL);
 			return;
 		}
@@ -321,7 +344,7 @@ static __always_inline void ioctl_returned(__s64 result)
 		record->after = after;
 		submit_ioctl(record);
 	}
-	call->start_ns = 0;
+	call_end(call, token);
 }
 
 #endif

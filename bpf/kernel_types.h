@@ -11,6 +11,9 @@
 #include <linux/types.h>
 #include <linux/bpf.h>
 
+/* For bpf_tracing.h: registers have the kernel's names. */
+#define __VMLINUX_H__
+
 #define LOOP_MAJOR          7
 #define MISC_MAJOR          10
 #define LOOP_CTRL_MINOR     237
@@ -114,6 +117,7 @@ struct task_struct {
 struct pt_regs {
 	unsigned long bx;
 	unsigned long cx;
+	unsigned long ax;
 	unsigned long di;
 	unsigned long si;
 	unsigned long dx;
@@ -247,6 +251,18 @@ struct sk_buff {
 	unsigned int len;
 };
 
+struct kthread_worker {
+	unsigned int flags;
+};
+struct blk_mq_tag_set {
+	unsigned int flags;
+};
+struct kobject;
+/* lib/kobject_uevent.c: the text of a uevent as it grows. */
+struct kobj_uevent_env {
+	char buf[2048];
+};
+
 struct seq_file;
 struct bpf_iter_meta {
 	struct seq_file *seq;
@@ -259,5 +275,38 @@ struct bpf_iter__task_file {
 };
 
 #pragma clang attribute pop
+
+/*
+ * struct loop_device of Linux 5.10 (drivers/block/loop.h), whose modules have no BTF before 5.11: the
+ * whole of it up to the last field that is read, for x86-64 without lock debugging. Never trusted
+ * alone: a disk's loop_device must point back at the disk (loop_state_at).
+ */
+struct loop_device___without_btf {
+	int lo_number;
+	int lo_refcnt;
+	long long lo_offset;
+	long long lo_sizelimit;
+	int lo_flags;
+	void *transfer;
+	char lo_file_name[64];
+	char lo_crypt_name[64];
+	char lo_encrypt_key[32];
+	int lo_encrypt_key_size;
+	void *lo_encryption;
+	__u32 lo_init[2];
+	__u32 lo_key_owner;
+	void *ioctl;
+	struct file *lo_backing_file;
+	struct block_device *lo_device;
+	void *key_data;
+	__u32 old_gfp_mask;
+	__u32 lo_lock;
+	int lo_state;
+	/*
+	 * struct kthread_worker, whose size the kernel's BTF tells; a pointer, two bools, a
+	 * pointer; struct blk_mq_tag_set, likewise; then lo_disk.
+	 */
+	void *worker[];
+};
 
 #endif

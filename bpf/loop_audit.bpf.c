@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Loop ioctls and new uevent sockets, at the system call's boundary.
+ * Loop ioctls and new uevent sockets: by the driver's own functions, or at the system call's boundary.
+ *
+ * lo_ioctl(bdev, mode, cmd, arg), lo_compat_ioctl and loop_control_ioctl(file, cmd, arg) of
+ * drivers/block/loop.c are called for nothing but loop devices, whatever the path of the node: other
+ * system calls pay nothing. lo_compat_ioctl hands all but two commands to lo_ioctl. They miss what
+ * the kernel answers before it asks the driver.
  *
  * sys_enter and sys_exit fire for every ioctl of the host that any loop device can get
  * (entry_SYSCALL_64 → do_syscall_64 → trace_sys_enter; since 2.6), on every kernel, even where
@@ -14,16 +19,159 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define SYS_IOCTL         16
-#define SYS_SOCKET        41
-#define SYS_BIND          49
-#define SYS_COMPAT_IOCTL  54
-#define SYS_COMPAT_SOCKET 359
-#define SYS_COMPAT_BIND   361
-
 static __always_inline bool is_compat(struct task_struct *task)
 {
 	return READ(task, thread_info.status) & TS_COMPAT;
+}
+
+/*
+ * The open file that the current system call names, if it is one of this block device: the driver is not
+ * told, yet the opener is to be known. Linux before 5.15 has no bpf_task_pt_regs.
+ */
+static __always_inline struct file *file_of_call(struct task_struct *task,
+						 struct block_device *bdev)
+{
+	struct pt_regs *regs;
+	struct inode *host;
+	struct file *file;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return NULL;
+	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	file = file_of_fd(task, is_compat(task) ? READ(regs, bx) : READ(regs, di));
+	host = READ(file, f_mapping, host);
+	return (void *)host - bpf_core_field_offset(struct bdev_inode, vfs_inode) == (void *)bdev
+		   ? file
+		   : NULL;
+}
+
+static __always_inline void device_ioctl_entered(struct block_device *bdev, __u32 number,
+						 __u64 argument)
+{
+	struct task_struct *task = current_task();
+	struct loop_target target = {};
+	__u32 command = loop_command_of(number);
+
+	if (command == LOOP_COMMAND_COUNT || is_control(command) ||
+	    !loop_target_of_disk(READ(bdev, bd_disk), &target))
+		return;
+	target.file = file_of_call(task, bdev);
+	ioctl_entered(&target, command, argument,
+		      is_compat(task) ? SYSCALL_ARCH_COMPAT : SYSCALL_ARCH_NATIVE);
+}
+
+/* The two commands that lo_compat_ioctl does itself: their struct differs. */
+static __always_inline void compat_ioctl_entered(struct block_device *bdev, __u32 number,
+						 __u64 argument)
+{
+	__u32 command = loop_command_of(number);
+
+	if (command == LOOP_COMMAND_LOOP_SET_STATUS || command == LOOP_COMMAND_LOOP_GET_STATUS)
+		device_ioctl_entered(bdev, number, argument);
+}
+
+static __always_inline void control_ioctl_entered(struct file *file, __u32 number, __u64 argument)
+{
+	struct loop_target target = {.file = file};
+	__u32 command = loop_command_of(number);
+
+	if (command != LOOP_COMMAND_COUNT && is_control(command))
+		ioctl_entered(&target, command, argument,
+			      is_compat(current_task()) ? SYSCALL_ARCH_COMPAT
+							: SYSCALL_ARCH_NATIVE);
+}
+
+SEC("?fentry/lo_ioctl")
+int BPF_PROG(lo_ioctl_fentry, struct block_device *bdev, int mode, unsigned int number,
+	     unsigned long argument)
+{
+	device_ioctl_entered(bdev, number, argument);
+	return 0;
+}
+
+SEC("?fexit/lo_ioctl")
+int BPF_PROG(lo_ioctl_fexit, struct block_device *bdev, int mode, unsigned int number,
+	     unsigned long argument, int result)
+{
+	ioctl_returned(result, CANARY_DEVICE_IOCTL_RETURN);
+	return 0;
+}
+
+SEC("?fentry/lo_compat_ioctl")
+int BPF_PROG(lo_compat_ioctl_fentry, struct block_device *bdev, int mode, unsigned int number,
+	     unsigned long argument)
+{
+	compat_ioctl_entered(bdev, number, argument);
+	return 0;
+}
+
+SEC("?fexit/lo_compat_ioctl")
+int BPF_PROG(lo_compat_ioctl_fexit, struct block_device *bdev, int mode, unsigned int number,
+	     unsigned long argument, int result)
+{
+	ioctl_returned(result, CANARY_DEVICE_IOCTL_RETURN);
+	return 0;
+}
+
+SEC("?fentry/loop_control_ioctl")
+int BPF_PROG(loop_control_ioctl_fentry, struct file *file, unsigned int number,
+	     unsigned long argument)
+{
+	control_ioctl_entered(file, number, argument);
+	return 0;
+}
+
+SEC("?fexit/loop_control_ioctl")
+int BPF_PROG(loop_control_ioctl_fexit, struct file *file, unsigned int number,
+	     unsigned long argument, long result)
+{
+	ioctl_returned(result, CANARY_CONTROL_IOCTL_RETURN);
+	return 0;
+}
+
+SEC("?kprobe/lo_ioctl")
+int BPF_KPROBE(lo_ioctl_kprobe, struct block_device *bdev, int mode, unsigned int number,
+	       unsigned long argument)
+{
+	device_ioctl_entered(bdev, number, argument);
+	return 0;
+}
+
+SEC("?kretprobe/lo_ioctl")
+int BPF_KRETPROBE(lo_ioctl_kretprobe, int result)
+{
+	ioctl_returned(result, CANARY_DEVICE_IOCTL_RETURN);
+	return 0;
+}
+
+SEC("?kprobe/lo_compat_ioctl")
+int BPF_KPROBE(lo_compat_ioctl_kprobe, struct block_device *bdev, int mode, unsigned int number,
+	       unsigned long argument)
+{
+	compat_ioctl_entered(bdev, number, argument);
+	return 0;
+}
+
+SEC("?kretprobe/lo_compat_ioctl")
+int BPF_KRETPROBE(lo_compat_ioctl_kretprobe, int result)
+{
+	ioctl_returned(result, CANARY_DEVICE_IOCTL_RETURN);
+	return 0;
+}
+
+SEC("?kprobe/loop_control_ioctl")
+int BPF_KPROBE(loop_control_ioctl_kprobe, struct file *file, unsigned int number,
+	       unsigned long argument)
+{
+	control_ioctl_entered(file, number, argument);
+	return 0;
+}
+
+SEC("?kretprobe/loop_control_ioctl")
+int BPF_KRETPROBE(loop_control_ioctl_kretprobe, long result)
+{
+	ioctl_returned(result, CANARY_CONTROL_IOCTL_RETURN);
+	return 0;
 }
 
 SEC("?tp_btf/sys_enter")
@@ -85,11 +233,12 @@ static __always_inline struct file *uevent_socket_of(struct task_struct *task, _
 /* Announces the receiver at once: until the filter is on it, it hears everything. */
 static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd)
 {
+	struct filter_settings *config = filter_settings();
 	struct file *file = uevent_socket_of(task, fd);
 	struct receiver_event *record;
 	struct user_namespace *ns;
 
-	if (!file)
+	if (!file || !config || is_canary(config, CANARY_RECEIVER_APPEARANCE))
 		return;
 	record = bpf_ringbuf_reserve(&receiver_events, sizeof(*record), 0);
 	if (!record) {
@@ -97,7 +246,7 @@ static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd
 		return;
 	}
 	ns = READ(file, f_cred, user_ns);
-	fill_header(&record->header, EVENT_KIND_RECEIVER, sizeof(*record), next_cpu_seq(),
+	fill_header(&record->header, EVENT_KIND_RECEIVER, sizeof(*record), 0,
 		    bpf_ktime_get_boot_ns());
 	record->pid = READ(task, tgid);
 	record->fd = fd;
@@ -105,6 +254,11 @@ static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd
 	record->userns_level = READ(ns, level);
 	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
 	count(&event_counts, EVENT_KIND_RECEIVER);
+}
+
+static __always_inline enum canary return_canary(__u32 command)
+{
+	return is_control(command) ? CANARY_CONTROL_IOCTL_RETURN : CANARY_DEVICE_IOCTL_RETURN;
 }
 
 /*
@@ -117,10 +271,13 @@ static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(syscall_exit_tp_btf, struct pt_regs *regs, long result)
 {
+	__u32 command;
+
 	switch (READ(regs, orig_ax)) {
 	case SYS_IOCTL:
-		if (loop_command_of(READ(regs, si)) != LOOP_COMMAND_COUNT)
-			ioctl_returned(result);
+		command = loop_command_of(READ(regs, si));
+		if (command != LOOP_COMMAND_COUNT)
+			ioctl_returned(result, return_canary(command));
 		break;
 	case SYS_SOCKET:
 		if (result >= 0 && READ(regs, di) == AF_NETLINK)
@@ -131,8 +288,9 @@ int BPF_PROG(syscall_exit_tp_btf, struct pt_regs *regs, long result)
 			receiver_appeared(current_task(), READ(regs, di));
 		break;
 	case SYS_COMPAT_IOCTL:
-		if (loop_command_of(READ(regs, cx)) != LOOP_COMMAND_COUNT)
-			ioctl_returned(result);
+		command = loop_command_of(READ(regs, cx));
+		if (command != LOOP_COMMAND_COUNT)
+			ioctl_returned(result, return_canary(command));
 		break;
 	case SYS_COMPAT_SOCKET:
 		if (result >= 0 && is_compat(current_task()))
@@ -143,5 +301,24 @@ int BPF_PROG(syscall_exit_tp_btf, struct pt_regs *regs, long result)
 			receiver_appeared(current_task(), READ(regs, bx));
 		break;
 	}
+	return 0;
+}
+
+/*
+ * netlink_bind (net/netlink/af_netlink.c): where trampolines hide, no new socket is unfiltered, yet one that
+ * is on the allow-list is to be found at once. Which descriptor it is bind(2) knows.
+ */
+SEC("?fexit/netlink_bind")
+int BPF_PROG(receiver_bound_fexit, struct socket *socket, void *address, int length, int result)
+{
+	struct sock *sock = READ(socket, sk);
+	struct task_struct *task = current_task();
+	struct pt_regs *regs;
+
+	if (result || READ(sock, sk_protocol) != NETLINK_KOBJECT_UEVENT ||
+	    !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return 0;
+	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	receiver_appeared(task, is_compat(task) ? READ(regs, bx) : READ(regs, di));
 	return 0;
 }

@@ -60,11 +60,24 @@ static __always_inline bool loop_target_of_file(struct file *file, struct loop_t
 	return loop_target_of_disk(READ(bdev, bd_disk), target);
 }
 
+static __always_inline struct gendisk *loop_disk(struct loop_device *loop)
+{
+	struct loop_device___without_btf *untyped = (void *)loop;
+	struct gendisk *disk = NULL;
+
+	if (bpf_core_type_exists(struct loop_device))
+		return READ_TYPED_LOOP(loop, lo_disk);
+	bpf_probe_read_kernel(&disk, sizeof(disk),
+			      (void *)untyped->worker + bpf_core_type_size(struct kthread_worker) +
+				  3 * sizeof(void *) + bpf_core_type_size(struct blk_mq_tag_set));
+	return disk;
+}
+
 /* Lo_* of the device at `address`, or -1 when no loop device is there any more. */
 static __always_inline __s32 loop_state_at(__u64 address)
 {
 	struct loop_device *loop = (void *)address;
-	struct gendisk *disk = READ_LOOP(loop, lo_disk);
+	struct gendisk *disk = loop_disk(loop);
 
 	if (!disk || READ(disk, private_data) != (void *)loop || READ(disk, major) != LOOP_MAJOR)
 		return -1;
@@ -74,7 +87,7 @@ static __always_inline __s32 loop_state_at(__u64 address)
 static __always_inline void loop_read_config(struct loop_device *loop,
 					     struct loop_config_state *state)
 {
-	struct gendisk *disk = READ_LOOP(loop, lo_disk);
+	struct gendisk *disk = loop_disk(loop);
 	struct file *backing = READ_LOOP(loop, lo_backing_file);
 	struct inode *inode;
 

@@ -51,6 +51,8 @@ __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64,
 	   UEVENT_SUBSYSTEM_COUNT *UEVENT_ACTION_COUNT *VERDICT_COUNT) uevent_counts SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, VERDICT_COUNT *RULE_COUNT) delivery_counts
     SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, CANARY_COUNT)
+canary_counts SEC(".maps");
 
 static __always_inline struct filter_settings *filter_settings(void)
 {

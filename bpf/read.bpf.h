@@ -40,14 +40,27 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 		value_read;                                                                        \
 	})
 
-#define READ(pointer, ...)      READ_IF(direct_reads, pointer, __VA_ARGS__)
-#define READ_LOOP(pointer, ...) READ_IF(direct_reads &&loop_is_built_in, pointer, __VA_ARGS__)
+#define READ(pointer, ...)            READ_IF(direct_reads, pointer, __VA_ARGS__)
+#define READ_TYPED_LOOP(pointer, ...) READ_IF(direct_reads &&loop_is_built_in, pointer, __VA_ARGS__)
 
 #else
 
-#define READ(pointer, ...)      BPF_CORE_READ(pointer, __VA_ARGS__)
-#define READ_LOOP(pointer, ...) BPF_CORE_READ(pointer, __VA_ARGS__)
+#define READ(pointer, ...)            BPF_CORE_READ(pointer, __VA_ARGS__)
+#define READ_TYPED_LOOP(pointer, ...) BPF_CORE_READ(pointer, __VA_ARGS__)
 
 #endif
+
+/* A field of struct loop_device, also on a kernel that has no types for its module. */
+#define READ_LOOP(pointer, field)                                                                  \
+	({                                                                                         \
+		___type((pointer), field) field_read;                                              \
+		if (bpf_core_type_exists(struct loop_device))                                      \
+			field_read = READ_TYPED_LOOP(pointer, field);                              \
+		else                                                                               \
+			bpf_probe_read_kernel(                                                     \
+			    &field_read, sizeof(field_read),                                       \
+			    &((struct loop_device___without_btf *)(pointer))->field);              \
+		field_read;                                                                        \
+	})
 
 #endif

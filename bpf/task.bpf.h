@@ -20,6 +20,15 @@ static __always_inline __u64 task_token(struct task_struct *task)
 	return (__u64)READ(task, tgid) << 32 | (__u32)READ(task, pid);
 }
 
+/* Did the agent make this hook fire, to see that it does? Counted, and nothing else of it. */
+static __always_inline bool is_canary(const struct filter_settings *config, enum canary canary)
+{
+	if (!config->canary_tgid || READ(current_task(), tgid) != (int)config->canary_tgid)
+		return false;
+	count(&canary_counts, canary);
+	return true;
+}
+
 static __always_inline struct user_namespace *task_userns(struct task_struct *task)
 {
 	return READ(task, cred, user_ns);

@@ -4,12 +4,15 @@
  *
  * kobject_uevent_env → kobject_uevent_net_broadcast → netlink_broadcast → sk_filter_trim_cap, for
  * each listening socket, synchronously in the emitter's context (lib/kobject_uevent.c,
- * net/netlink/af_netlink.c). Nothing in lib/ can be hooked, so on a kernel without trampolines the
- * socket's own filter is the only place: one on the agent's own listener, which hears each uevent
- * once, and one on each receiver.
+ * net/netlink/af_netlink.c). Nothing in lib/ can be hooked. Trampolines reach the functions before
+ * and after it; on a kernel without them the socket's own filter is the only place: one on the
+ * agent's own listener, which hears each uevent once, and one on each receiver.
  */
 #include "emit.bpf.h"
 #include "verdict.bpf.h"
+#include <bpf/bpf_tracing.h>
+
+#define EPERM 1
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -69,50 +72,112 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 	count(&event_counts, EVENT_KIND_UEVENT);
 }
 
-/* On the agent's own listener: counts and records each uevent once, and queues none. */
+/* Once for each uevent, in its emitter's context: counts it, and records it if it is about a loop device. */
+static __always_inline void uevent_emitted(struct uevent *event)
+{
+	struct filter_settings *config = filter_settings();
+	enum rule rule;
+
+	if (!config || is_canary(config, CANARY_UEVENT_EMISSION))
+		return;
+	if (examine_uevent(event, config)) {
+		rule = event->ownership.rule;
+		if (is_owned(event->ownership) && config->mode != FILTER_MODE_HIDE)
+			rule = RULE_OBSERVE;
+		emit_uevent(event, rule);
+	} else {
+		if (!event->name.action_length)
+			return;
+		rule = RULE_NOT_LOOP;
+		event->fields = uevent_fields(event->text, event->form, &event->name);
+	}
+	count(&uevent_counts,
+	      (event->fields.subsystem * UEVENT_ACTION_COUNT + event->name.action) * VERDICT_COUNT +
+		  verdict_of(rule));
+}
+
+/* On the agent's own listener, which queues none. */
 SEC("?socket")
 int uevent_emission_socket(struct __sk_buff *context)
 {
-	struct filter_settings *config = filter_settings();
-	struct sk_buff *skb = kernel_skb(context);
-	struct uevent event = {};
-	enum rule rule;
-	__u32 subsystem, action;
+	struct uevent event = uevent_of_message(kernel_skb(context));
 
-	if (!config)
-		return 0;
-	if (examine_uevent(&event, skb, config)) {
-		rule = event.ownership.rule;
-		if (is_owned(event.ownership) && config->mode != FILTER_MODE_HIDE)
-			rule = RULE_OBSERVE;
-		emit_uevent(&event, rule);
-	} else {
-		if (!event.name.action_length)
-			return 0;
-		rule = RULE_NOT_LOOP;
-		event.fields = uevent_fields(event.text, &event.name);
-	}
-	subsystem = event.fields.subsystem;
-	action = event.name.action;
-	count(&uevent_counts,
-	      (subsystem * UEVENT_ACTION_COUNT + action) * VERDICT_COUNT + verdict_of(rule));
+	uevent_emitted(&event);
 	return 0;
 }
 
-/* On a receiver: the whole message, or nothing of it. */
+/* Linux before 5.17 gives dev_uevent the kset first; set by the agent before loading. */
+const volatile bool dev_uevent_has_kset = false;
+
+/*
+ * dev_uevent(kobj, env) (drivers/base/core.c) adds a device's keys to the buffer, in the emitter's
+ * context, right before the broadcast; an error of it ends the uevent unsent. It runs for a read of
+ * the sysfs uevent file too, which is told by the buffer. Misses uevents of kobjects that are no
+ * devices (modules, drivers, queues): no loop device is among them.
+ */
+SEC("?fexit/dev_uevent")
+int uevent_emission_fexit(unsigned long long *context)
+{
+	struct kobj_uevent_env *env = (void *)context[1];
+	int result = context[2];
+	__u64 buffer = 0;
+
+	if (dev_uevent_has_kset) {
+		/* Else clang makes one load of both, at an offset that the verifier cannot know. */
+		barrier_var(context);
+		env = (void *)context[2];
+		result = context[3];
+	}
+	/* A plain number, as the shared bodies want it. */
+	bpf_probe_read_kernel(&buffer, sizeof(buffer), &env);
+	struct uevent event = {
+	    .text = (const char *)buffer + bpf_core_field_offset(env->buf),
+	    .form = UEVENT_FORM_BUFFER,
+	    .from_kernel = true,
+	};
+
+	if (result == 0)
+		uevent_emitted(&event);
+	return 0;
+}
+
+/* On one delivery to one receiver: the whole message, or nothing of it. */
+static __always_inline enum verdict uevent_delivered(struct sk_buff *skb, struct sock *receiver)
+{
+	struct filter_settings *config = filter_settings();
+	struct uevent event = uevent_of_message(skb);
+	enum rule rule = RULE_NOT_LOOP;
+
+	if (!config || is_canary(config, CANARY_UEVENT_DELIVERY) || config->mode == FILTER_MODE_OFF)
+		return VERDICT_DELIVER;
+	if (examine_uevent(&event, config))
+		rule = receiver_rule(event.ownership, receiver, config);
+	count(&delivery_counts, verdict_of(rule) * RULE_COUNT + rule);
+	return verdict_of(rule);
+}
+
+/* On a receiver's socket. sk_filter_trim_cap points skb->sk at the receiver while the filter runs. */
 SEC("?socket")
 int uevent_delivery_socket(struct __sk_buff *context)
 {
-	struct filter_settings *config = filter_settings();
 	struct sk_buff *skb = kernel_skb(context);
-	struct uevent event = {};
-	enum rule rule = RULE_NOT_LOOP;
-	enum verdict verdict;
 
-	/* sk_filter_trim_cap points skb->sk at the receiver while the filter runs. */
-	if (config && examine_uevent(&event, skb, config))
-		rule = receiver_rule(event.ownership, READ(skb, sk), config);
-	verdict = verdict_of(rule);
-	count(&delivery_counts, verdict * RULE_COUNT + rule);
-	return verdict == VERDICT_HIDE ? 0 : -1;
+	return uevent_delivered(skb, READ(skb, sk)) == VERDICT_HIDE ? 0 : -1;
+}
+
+/*
+ * security_sock_rcv_skb(sk, skb) (security/security.c): before the receiver's own filter, for every
+ * socket of the host, so that no new one can slip past; an error drops just this receiver's copy,
+ * and the sender never knows (netlink_broadcast counts it as delivered).
+ */
+SEC("?fmod_ret/security_sock_rcv_skb")
+int BPF_PROG(uevent_delivery_fmod_ret, struct sock *sock, struct sk_buff *skb)
+{
+	return uevent_delivered(skb, sock) == VERDICT_HIDE ? -EPERM : 0;
+}
+
+SEC("?lsm/socket_sock_rcv_skb")
+int BPF_PROG(uevent_delivery_lsm, struct sock *sock, struct sk_buff *skb)
+{
+	return uevent_delivered(skb, sock) == VERDICT_HIDE ? -EPERM : 0;
 }

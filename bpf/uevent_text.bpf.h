@@ -2,7 +2,7 @@
 /*
  * Reads the text of a kernel uevent (lib/kobject_uevent.c): "ACTION@DEVPATH\0", then "KEY=VALUE\0"
  * strings, always ACTION, DEVPATH, SUBSYSTEM first, then what the writer of a synthetic event
- * added, then the driver's own.
+ * added, then the driver's own. Before it is sent it is in a buffer, without the first string.
  */
 #ifndef LOOPWARDEN_UEVENT_TEXT_BPF_H
 #define LOOPWARDEN_UEVENT_TEXT_BPF_H
@@ -16,6 +16,11 @@
 #define WHOLE_DISK           (1ULL << 35)
 #define CHARACTERS_IN_WORD   8
 #define NOT_A_NUMBER         (~0ULL)
+
+enum uevent_form {
+	UEVENT_FORM_MESSAGE = 0, /* as receivers get it */
+	UEVENT_FORM_BUFFER = 1,  /* struct kobj_uevent_env.buf */
+};
 
 struct uevent_name {
 	__u32 action_length;
@@ -118,8 +123,8 @@ static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
 	__u64 number, whole;
 	char end;
 
-	if (STARTS_WITH(path, "@/devices/virtual/block/loop")) {
-		if (!parse_number(path + sizeof("@/devices/virtual/block/loop") - 1, &number,
+	if (STARTS_WITH(path, "/devices/virtual/block/loop")) {
+		if (!parse_number(path + sizeof("/devices/virtual/block/loop") - 1, &number,
 				  &end) ||
 		    (end != '\0' && end != '/') || number > LOOP_NUMBER_MAX)
 			return 0;
@@ -127,8 +132,8 @@ static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
 		return MAKE_DEVNO(LOOP_MAJOR, number << part_shift) | whole;
 	}
 	/* A bdi bears the disk's first minor. */
-	if (STARTS_WITH(path, "@/devices/virtual/bdi/7:") &&
-	    parse_number(path + sizeof("@/devices/virtual/bdi/7:") - 1, &number, &end) &&
+	if (STARTS_WITH(path, "/devices/virtual/bdi/7:") &&
+	    parse_number(path + sizeof("/devices/virtual/bdi/7:") - 1, &number, &end) &&
 	    end == '\0' && number <= LOOP_NUMBER_MAX)
 		return MAKE_DEVNO(LOOP_MAJOR, number);
 	return 0;
@@ -139,35 +144,46 @@ static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
  * them once and carries none of their paths on: path_length << 48 | action_length << 40 | action <<
  * 36 | WHOLE_DISK | devno. 0: not a kernel uevent (udevd's own messages begin with "libudev").
  */
-__weak __noinline __u64 parse_uevent_name(__u64 text, __u32 part_shift)
+__weak __noinline __u64 parse_uevent_name(__u64 text, __u32 part_shift, __u32 form)
 {
 	char action[ACTION_LENGTH_MAX] = {}, path[DEVPATH_LENGTH_MAX] = {};
 	__u64 action_length = 0, path_length;
+	char end = form == UEVENT_FORM_MESSAGE ? '@' : '\0';
 	long length;
 	int i;
 
+	if (form == UEVENT_FORM_BUFFER) {
+		/* A read of the sysfs file begins with other keys, and sends nothing. */
+		if (bpf_probe_read_kernel(action, sizeof(action), (void *)text) ||
+		    !STARTS_WITH(action, "ACTION="))
+			return 0;
+		text += sizeof("ACTION=") - 1;
+	}
 	if (bpf_probe_read_kernel(action, sizeof(action), (void *)text))
 		return 0;
 #pragma unroll
 	for (i = ACTION_LENGTH_MAX - 1; i > 0; i--)
-		action_length = action[i] == '@' ? i : action[i] ? action_length : 0;
+		action_length = action[i] == end ? i : action[i] ? action_length : 0;
 	/* A NUL ends the string: what follows is no action's path. */
 	if (!action_length || !action[0])
 		return 0;
-	length = bpf_probe_read_kernel_str(path, sizeof(path), (void *)text + action_length);
-	if (length < 3 || path[1] != '/')
+	text += action_length + 1;
+	if (form == UEVENT_FORM_BUFFER)
+		text += sizeof("DEVPATH=") - 1;
+	length = bpf_probe_read_kernel_str(path, sizeof(path), (void *)text);
+	if (length < 2 || path[0] != '/')
 		return 0;
-	path_length = length < DEVPATH_LENGTH_MAX ? length - 2 : 0;
+	path_length = length < DEVPATH_LENGTH_MAX ? length - 1 : 0;
 	return path_length << 48 | action_length << 40 |
 	       (__u64)uevent_action_of(action, action_length) << 36 |
 	       uevent_device(path, part_shift);
 }
 
 /* False: not a kernel uevent. */
-static __always_inline bool uevent_name(const char *text, __u32 part_shift,
+static __always_inline bool uevent_name(const char *text, enum uevent_form form, __u32 part_shift,
 					struct uevent_name *name)
 {
-	__u64 packed = parse_uevent_name((__u64)text, part_shift & 0xf);
+	__u64 packed = parse_uevent_name((__u64)text, part_shift & 0xf, form);
 
 	name->path_length = packed >> 48;
 	name->action_length = packed >> 40 & 0xff;
@@ -211,13 +227,17 @@ __weak __noinline __u64 parse_uevent_fields(__u64 text, __u32 offset)
 	return diskseq << 16 | subsystem << 8 | synthetic;
 }
 
-static __always_inline struct uevent_fields uevent_fields(const char *text,
+static __always_inline struct uevent_fields uevent_fields(const char *text, enum uevent_form form,
 							  const struct uevent_name *name)
 {
-	/* "ACTION@PATH\0ACTION=ACTION\0DEVPATH=PATH\0" */
-	__u32 offset = 2 * (name->action_length + name->path_length) + sizeof("@") +
-		       sizeof("ACTION=") + sizeof("DEVPATH=");
-	__u64 packed = name->path_length ? parse_uevent_fields((__u64)text, offset) : 0;
+	/* "ACTION=ACTION\0DEVPATH=PATH\0", in a message after "ACTION@PATH\0" */
+	__u32 lengths = name->action_length + name->path_length;
+	__u32 offset = lengths + sizeof("ACTION=") + sizeof("DEVPATH=");
+	__u64 packed;
+
+	if (form == UEVENT_FORM_MESSAGE)
+		offset += lengths + sizeof("@");
+	packed = name->path_length ? parse_uevent_fields((__u64)text, offset) : 0;
 	struct uevent_fields fields = {
 	    .diskseq = packed >> 16,
 	    .subsystem = packed >> 8 & 0xff,

@@ -20,6 +20,8 @@
 
 struct uevent {
 	const char *text;
+	enum uevent_form form;
+	bool from_kernel; /* user space can send uevents too */
 	struct uevent_name name;
 	struct uevent_fields fields;
 	struct ownership ownership;
@@ -30,7 +32,7 @@ static __always_inline bool is_owned(struct ownership ownership)
 	return ownership.owner != USERNS_NONE && ownership.owner != USERNS_INITIAL;
 }
 
-/* User space can send uevents too; only the kernel's own (portid 0) teach us who made a device. */
+/* Only the kernel's own (portid 0) teach us who made a device. */
 static __always_inline bool is_from_kernel(struct sk_buff *skb)
 {
 	struct netlink_skb_parms *parms = (void *)skb + bpf_core_field_offset(skb->cb);
@@ -61,7 +63,7 @@ static __always_inline void learn_creator(struct uevent *event, struct task_stru
 }
 
 /* Whose device the uevent is about, at this moment, in the emitter's context. */
-static __always_inline void resolve_uevent(struct uevent *event, struct sk_buff *skb,
+static __always_inline void resolve_uevent(struct uevent *event,
 					   const struct filter_settings *config)
 {
 	struct task_struct *task = current_task();
@@ -70,7 +72,7 @@ static __always_inline void resolve_uevent(struct uevent *event, struct sk_buff 
 
 	if (event->name.action == UEVENT_ACTION_ADD && !event->fields.synthetic &&
 	    (event->name.whole_disk || event->fields.subsystem == UEVENT_SUBSYSTEM_BDI) &&
-	    is_from_kernel(skb))
+	    event->from_kernel)
 		learn_creator(event, task, call);
 
 	/* The emitter is attaching a file to this very device: the life is the emitter's. */
@@ -95,17 +97,28 @@ static __always_inline void resolve_uevent(struct uevent *event, struct sk_buff 
 }
 
 /* False: not about a loop device, or not a uevent of the kernel's form. */
-static __always_inline bool examine_uevent(struct uevent *event, struct sk_buff *skb,
+static __always_inline bool examine_uevent(struct uevent *event,
 					   const struct filter_settings *config)
 {
-	event->text = (const char *)READ(skb, data);
 	event->ownership.owner = USERNS_NONE;
 	event->ownership.rule = RULE_NOT_LOOP;
-	if (!uevent_name(event->text, config->part_shift, &event->name) || !event->name.devno)
+	if (!uevent_name(event->text, event->form, config->part_shift, &event->name) ||
+	    !event->name.devno)
 		return false;
-	event->fields = uevent_fields(event->text, &event->name);
-	resolve_uevent(event, skb, config);
+	event->fields = uevent_fields(event->text, event->form, &event->name);
+	resolve_uevent(event, config);
 	return true;
+}
+
+static __always_inline struct uevent uevent_of_message(struct sk_buff *skb)
+{
+	struct uevent event = {
+	    .text = (const char *)READ(skb, data),
+	    .form = UEVENT_FORM_MESSAGE,
+	    .from_kernel = is_from_kernel(skb),
+	};
+
+	return event;
 }
 
 /* Is `ancestor` an ancestor of `id`, below the initial namespace? */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <napi.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 
 #include <cerrno>
@@ -77,6 +79,20 @@ Napi::Value ProgramName(const Napi::CallbackInfo &info)
 	return Napi::String::New(env, about.name);
 }
 
+Napi::Value Ioctl(const Napi::CallbackInfo &info)
+{
+	std::string path = PathArgument(info, 0, "path");
+	auto request =
+	    static_cast<unsigned long>(NumberArgument(info, 1, "request", 0, UINT32_MAX));
+	auto argument =
+	    static_cast<unsigned long>(NumberArgument(info, 2, "argument", 0, UINT32_MAX));
+	UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+	if (!file)
+		ThrowErrno(info.Env(), "ioctl", errno, path);
+	int result = ioctl(file.Get(), request, argument);
+	return Napi::Number::New(info.Env(), result < 0 ? -errno : result);
+}
+
 Napi::Value MountBpffs(const Napi::CallbackInfo &info)
 {
 	std::string directory = PathArgument(info, 0, "directory");
@@ -135,6 +151,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<ProgramName>("programName"),
 	    Export<ProbeBpf>("probeBpf"),
 	    Export<MountBpffs>("mountBpffs"),
+	    Export<Ioctl>("ioctl"),
 	};
 	napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
 	return exports;

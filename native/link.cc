@@ -51,6 +51,7 @@ void Link::Register(Napi::Env env)
 {
 	Define(env, {
 			Get<&Link::Id>("id"),
+			Get<&Link::ProgramId>("programId"),
 			Call<&Link::Pin>("pin"),
 			Call<&Link::Unpin>("unpin"),
 			Call<&Link::ReadIterator>("readIterator"),
@@ -73,6 +74,15 @@ Napi::Value Link::Id(const Napi::CallbackInfo &info)
 	if (bpf_obj_get_info_by_fd(state_->Fd(), &link, &size))
 		ThrowErrno(info.Env(), "id", errno);
 	return Napi::Number::New(info.Env(), link.id);
+}
+
+Napi::Value Link::ProgramId(const Napi::CallbackInfo &info)
+{
+	struct bpf_link_info link = {};
+	__u32 size = sizeof(link);
+	if (bpf_obj_get_info_by_fd(state_->Fd(), &link, &size))
+		ThrowErrno(info.Env(), "programId", errno);
+	return Napi::Number::New(info.Env(), link.prog_id);
 }
 
 Napi::Value Link::Pin(const Napi::CallbackInfo &info)

@@ -44,6 +44,7 @@ class Link : public Wrapped<Link, LinkState>
 
       private:
 	Napi::Value Id(const Napi::CallbackInfo &info);
+	Napi::Value ProgramId(const Napi::CallbackInfo &info);
 	Napi::Value Pin(const Napi::CallbackInfo &info);
 	Napi::Value Unpin(const Napi::CallbackInfo &info);
 	Napi::Value ReadIterator(const Napi::CallbackInfo &info);

@@ -84,6 +84,7 @@ void Object::Register(Napi::Env env)
 			Call<&Object::SetGlobal>("setGlobal"),
 			Call<&Object::ReuseMap>("reuseMap"),
 			Call<&Object::SetMaxEntries>("setMaxEntries"),
+			Call<&Object::SetAutocreate>("setAutocreate"),
 			Call<&Object::Load>("load"),
 			Call<&Object::GetMap>("map"),
 			Call<&Object::GetProgram>("program"),
@@ -226,6 +227,19 @@ Napi::Value Object::SetMaxEntries(const Napi::CallbackInfo &info)
 	int error = bpf_map__set_max_entries(FindMap(info.Env(), "setMaxEntries", name), entries);
 	if (error)
 		ThrowErrno(info.Env(), "setMaxEntries", -error, name);
+	return info.Env().Undefined();
+}
+
+Napi::Value Object::SetAutocreate(const Napi::CallbackInfo &info)
+{
+	std::string name = TextArgument(info, 0, "name");
+	if (!info[1].IsBoolean())
+		throw Napi::TypeError::New(info.Env(), "autocreate must be a boolean");
+	RequireUnloaded(info.Env(), "setAutocreate");
+	int error = bpf_map__set_autocreate(FindMap(info.Env(), "setAutocreate", name),
+					    info[1].As<Napi::Boolean>().Value());
+	if (error)
+		ThrowErrno(info.Env(), "setAutocreate", -error, name);
 	return info.Env().Undefined();
 }
 

@@ -37,6 +37,7 @@ class Object : public Wrapped<Object, ObjectState>
 	Napi::Value SetGlobal(const Napi::CallbackInfo &info);
 	Napi::Value ReuseMap(const Napi::CallbackInfo &info);
 	Napi::Value SetMaxEntries(const Napi::CallbackInfo &info);
+	Napi::Value SetAutocreate(const Napi::CallbackInfo &info);
 	Napi::Value Load(const Napi::CallbackInfo &info);
 	Napi::Value GetMap(const Napi::CallbackInfo &info);
 	Napi::Value GetProgram(const Napi::CallbackInfo &info);

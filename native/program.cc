@@ -122,6 +122,8 @@ Napi::Value Program::Stats(const Napi::CallbackInfo &info)
 	stats.Set("runs", Napi::BigInt::New(info.Env(), static_cast<uint64_t>(program.run_cnt)));
 	stats.Set("runNs",
 		  Napi::BigInt::New(info.Env(), static_cast<uint64_t>(program.run_time_ns)));
+	stats.Set("missed",
+		  Napi::BigInt::New(info.Env(), static_cast<uint64_t>(program.recursion_misses)));
 	return stats;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ring_reader.h"
 
-#include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <sys/mman.h>
 
@@ -47,37 +46,61 @@ struct Batch {
 	}
 };
 
-// A view of the ring's positions; libbpf tells them from 1.3 on only.
-class RingPositions
+// The ring as kernel/bpf/ringbuf.c lays it out: the consumer's page, which is ours to write, the
+// producer's, and the records twice in a row, so that none is ever cut.
+class RingMapping
 {
       public:
-	int Map(int fd)
+	int Map(int fd, uint32_t size)
 	{
 		page_ = sysconf(_SC_PAGESIZE);
-		consumer_ = mmap(nullptr, page_, PROT_READ, MAP_SHARED, fd, 0);
+		mask_ = size - 1;
+		shared_bytes_ = page_ + 2 * static_cast<size_t>(size);
+		consumer_ = mmap(nullptr, page_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (consumer_ == MAP_FAILED)
 			return errno;
-		producer_ = mmap(nullptr, page_, PROT_READ, MAP_SHARED, fd, page_);
+		producer_ = mmap(nullptr, shared_bytes_, PROT_READ, MAP_SHARED, fd, page_);
 		return producer_ == MAP_FAILED ? errno : 0;
 	}
-	~RingPositions()
+	~RingMapping()
 	{
 		if (consumer_ != MAP_FAILED)
 			munmap(consumer_, page_);
 		if (producer_ != MAP_FAILED)
-			munmap(producer_, page_);
+			munmap(producer_, shared_bytes_);
 	}
 	uint64_t Consumer() const
 	{
 		return __atomic_load_n(static_cast<const uint64_t *>(consumer_), __ATOMIC_ACQUIRE);
 	}
+	void SetConsumer(uint64_t position)
+	{
+		__atomic_store_n(static_cast<uint64_t *>(consumer_), position, __ATOMIC_RELEASE);
+	}
 	uint64_t Producer() const
 	{
 		return __atomic_load_n(static_cast<const uint64_t *>(producer_), __ATOMIC_ACQUIRE);
 	}
+	// The length of the record, with its flags.
+	uint32_t LengthAt(uint64_t position) const
+	{
+		return __atomic_load_n(reinterpret_cast<const uint32_t *>(At(position)),
+				       __ATOMIC_ACQUIRE);
+	}
+	const uint8_t *RecordAt(uint64_t position) const
+	{
+		return At(position) + BPF_RINGBUF_HDR_SZ;
+	}
 
       private:
+	const uint8_t *At(uint64_t position) const
+	{
+		return static_cast<const uint8_t *>(producer_) + page_ + (position & mask_);
+	}
+
 	size_t page_ = 0;
+	size_t shared_bytes_ = 0;
+	uint64_t mask_ = 0;
 	void *consumer_ = MAP_FAILED;
 	void *producer_ = MAP_FAILED;
 };
@@ -91,10 +114,6 @@ class RingPump : public std::enable_shared_from_this<RingPump>
 	    : env_(env), on_batch_(Napi::Persistent(on_batch))
 	{
 	}
-	~RingPump()
-	{
-		ring_buffer__free(ring_);
-	}
 
 	void Start(const MapState &map);
 	void Close();
@@ -105,10 +124,11 @@ class RingPump : public std::enable_shared_from_this<RingPump>
 	enum class Caller { kEventLoop, kScript };
 	// Number of records, or -1 with an exception pending.
 	int64_t Pump(Caller caller);
+	void Release(uint64_t position);
 
 	uint64_t AvailableBytes() const
 	{
-		return positions_.Producer() - positions_.Consumer();
+		return ring_.Producer() - ring_.Consumer();
 	}
 	uint32_t SizeBytes() const
 	{
@@ -116,12 +136,12 @@ class RingPump : public std::enable_shared_from_this<RingPump>
 	}
 
       private:
-	static int OnRecord(void *context, void *data, size_t size) noexcept;
 	static void OnReadable(struct uv_poll_s *poll, int status, int events) noexcept;
 	static void OnPollClosed(struct uv_handle_s *handle) noexcept;
 	static void OnEnvironmentEnds(napi_async_cleanup_hook_handle hook, void *pump) noexcept;
 
-	int Take(const void *data, size_t size);
+	Batch NextBatch(uint64_t target);
+	int UpdatePoll();
 	bool Deliver(Caller caller, const Batch &batch);
 	void RaiseFatal(int error);
 
@@ -129,14 +149,13 @@ class RingPump : public std::enable_shared_from_this<RingPump>
 	Napi::FunctionReference on_batch_;
 	std::unique_ptr<Napi::AsyncContext> context_;
 	UniqueFd map_;
-	RingPositions positions_;
+	RingMapping ring_;
 	uint32_t size_ = 0;
-	struct ring_buffer *ring_ = nullptr;
+	// Up to here it is read; up to the consumer's position it is released too.
+	uint64_t read_ = 0;
 	struct uv_poll_s *poll_ = nullptr;
 	napi_async_cleanup_hook_handle hook_ = nullptr;
-	Batch batch_;
-	// The record that didn't fit its batch: it opens the next.
-	Batch carried_;
+	bool paused_ = false;
 	bool closed_ = false;
 };
 
@@ -144,15 +163,10 @@ void RingPump::Start(const MapState &map)
 {
 	map_ = Duplicate(env_, "openRingReader", map.fd.Get());
 	size_ = map.max_entries;
-	int error = positions_.Map(map_.Get());
+	int error = ring_.Map(map_.Get(), size_);
 	if (error)
 		ThrowErrno(env_, "openRingReader", error, map.name);
-	{
-		LogCapture capture;
-		ring_ = ring_buffer__new(map_.Get(), OnRecord, this, nullptr);
-		if (!ring_)
-			ThrowErrno(env_, "openRingReader", errno, map.name, capture.Text());
-	}
+	read_ = ring_.Consumer();
 	struct uv_loop_s *loop = nullptr;
 	if (napi_get_uv_event_loop(env_, &loop) != napi_ok ||
 	    strcmp(uv_handle_type_name(kUvPoll), "poll") != 0)
@@ -161,7 +175,7 @@ void RingPump::Start(const MapState &map)
 	poll_ = static_cast<struct uv_poll_s *>(calloc(1, uv_handle_size(kUvPoll)));
 	if (!poll_)
 		ThrowErrno(env_, "openRingReader", ENOMEM);
-	error = uv_poll_init(loop, poll_, ring_buffer__epoll_fd(ring_));
+	error = uv_poll_init(loop, poll_, map_.Get());
 	if (error) {
 		free(poll_);
 		poll_ = nullptr;
@@ -171,7 +185,7 @@ void RingPump::Start(const MapState &map)
 	uv_handle_set_data(reinterpret_cast<struct uv_handle_s *>(poll_),
 			   new std::shared_ptr<RingPump>(shared_from_this()));
 	napi_add_async_cleanup_hook(env_, OnEnvironmentEnds, this, &hook_);
-	error = uv_poll_start(poll_, kUvReadable, OnReadable);
+	error = UpdatePoll();
 	if (error) {
 		Close();
 		ThrowErrno(env_, "openRingReader", -error);
@@ -214,15 +228,42 @@ void RingPump::Unref()
 
 void RingPump::Pause()
 {
-	if (poll_)
-		uv_poll_stop(poll_);
+	paused_ = true;
+	UpdatePoll();
 }
 
 void RingPump::Resume()
 {
-	int error = poll_ ? uv_poll_start(poll_, kUvReadable, OnReadable) : 0;
+	paused_ = false;
+	int error = UpdatePoll();
 	if (error)
 		ThrowErrno(env_, "resume", -error);
+}
+
+// The kernel says "readable" as long as anything is unreleased, and wakes only for a record that finds
+// everything released. So with records that are read and not released there is nothing to wait for:
+// their release looks for more.
+int RingPump::UpdatePoll()
+{
+	if (!poll_)
+		return 0;
+	if (!paused_ && (read_ == ring_.Consumer() || read_ != ring_.Producer()))
+		return uv_poll_start(poll_, kUvReadable, OnReadable);
+	uv_poll_stop(poll_);
+	return 0;
+}
+
+void RingPump::Release(uint64_t position)
+{
+	if (position < ring_.Consumer() || position > read_)
+		ThrowRange(env_, "position is not between what is released and what is read");
+	ring_.SetConsumer(position);
+	// Before the next look at the producer: either it finds all released and wakes us, or we see its
+	// record.
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	int error = UpdatePoll();
+	if (error)
+		ThrowErrno(env_, "release", -error);
 }
 
 void RingPump::OnReadable(struct uv_poll_s *poll, int status, int) noexcept
@@ -237,6 +278,7 @@ void RingPump::OnReadable(struct uv_poll_s *poll, int status, int) noexcept
 		pump->RaiseFatal(-status);
 	} else {
 		pump->Pump(Caller::kEventLoop);
+		pump->UpdatePoll();
 	}
 	napi_close_handle_scope(pump->env_, scope);
 }
@@ -250,46 +292,35 @@ void RingPump::RaiseFatal(int error)
 	}
 }
 
-int RingPump::OnRecord(void *context, void *data, size_t size) noexcept
+Batch RingPump::NextBatch(uint64_t target)
 {
-	// Called from C: nothing may be thrown through libbpf's frames.
-	try {
-		return static_cast<RingPump *>(context)->Take(data, size);
-	} catch (const std::exception &) {
-		return -ENOMEM;
+	Batch batch;
+	while (static_cast<int64_t>(target - read_) > 0) {
+		uint32_t length = ring_.LengthAt(read_);
+		// Reserved, and not written yet.
+		if (length & BPF_RINGBUF_BUSY_BIT)
+			break;
+		uint32_t size = length & ~BPF_RINGBUF_DISCARD_BIT;
+		if (!(length & BPF_RINGBUF_DISCARD_BIT)) {
+			if (batch.count && batch.bytes.size() + Batch::Needed(size) > kBatchBytes)
+				break;
+			batch.Append(ring_.RecordAt(read_), size);
+		}
+		read_ += Batch::Needed(size);
 	}
-}
-
-int RingPump::Take(const void *data, size_t size)
-{
-	if (batch_.count && batch_.bytes.size() + Batch::Needed(size) > kBatchBytes) {
-		carried_.Append(data, size);
-		// libbpf has already passed over this record and stops here.
-		return -ECANCELED;
-	}
-	batch_.Append(data, size);
-	return 0;
+	return batch;
 }
 
 int64_t RingPump::Pump(Caller caller)
 {
 	// What was there at the beginning and no more, or a busy producer would never let the event
 	// loop go on.
-	const uint64_t target = positions_.Producer();
+	const uint64_t target = ring_.Producer();
 	int64_t total = 0;
 	while (!closed_) {
-		batch_ = std::exchange(carried_, {});
-		int result = 0;
-		if (static_cast<int64_t>(target - positions_.Consumer()) > 0)
-			result = ring_buffer__consume(ring_);
-		Batch batch = std::exchange(batch_, {});
-		if (batch.count == 0) {
-			if (result < 0 && caller == Caller::kScript)
-				ThrowErrno(env_, "drain", -result);
-			if (result < 0)
-				RaiseFatal(-result);
+		Batch batch = NextBatch(target);
+		if (batch.count == 0)
 			break;
-		}
 		total += batch.count;
 		// The callback may close the reader or drain it itself: nothing of ours is under
 		// way here.
@@ -304,7 +335,7 @@ bool RingPump::Deliver(Caller caller, const Batch &batch)
 	napi_handle_scope scope;
 	if (napi_open_handle_scope(env_, &scope) != napi_ok)
 		return false;
-	napi_value global, arguments[2];
+	napi_value global, arguments[3];
 	napi_value callback = on_batch_.Value();
 	napi_status status = napi_get_global(env_, &global);
 	if (status == napi_ok)
@@ -312,11 +343,13 @@ bool RingPump::Deliver(Caller caller, const Batch &batch)
 						 nullptr, &arguments[0]);
 	if (status == napi_ok)
 		status = napi_create_uint32(env_, batch.count, &arguments[1]);
+	if (status == napi_ok)
+		status = napi_create_bigint_uint64(env_, read_, &arguments[2]);
 	if (status == napi_ok && caller == Caller::kScript)
-		status = napi_call_function(env_, global, callback, 2, arguments, nullptr);
+		status = napi_call_function(env_, global, callback, 3, arguments, nullptr);
 	else if (status == napi_ok)
 		status =
-		    napi_make_callback(env_, *context_, global, callback, 2, arguments, nullptr);
+		    napi_make_callback(env_, *context_, global, callback, 3, arguments, nullptr);
 	// A script that drains gets the exception itself; the event loop has nobody to give it to.
 	if (status == napi_pending_exception && caller == Caller::kEventLoop) {
 		napi_value thrown;
@@ -344,6 +377,7 @@ void RingReader::Register(Napi::Env env)
 			Call<&RingReader::Pause>("pause"),
 			Call<&RingReader::Resume>("resume"),
 			Call<&RingReader::Unreference>("unref"),
+			Call<&RingReader::Release>("release"),
 		    });
 }
 
@@ -389,6 +423,17 @@ Napi::Value RingReader::Pause(const Napi::CallbackInfo &info)
 Napi::Value RingReader::Resume(const Napi::CallbackInfo &info)
 {
 	state_->pump->Resume();
+	return info.Env().Undefined();
+}
+
+Napi::Value RingReader::Release(const Napi::CallbackInfo &info)
+{
+	bool lossless = false;
+	uint64_t position =
+	    info[0].IsBigInt() ? info[0].As<Napi::BigInt>().Uint64Value(&lossless) : 0;
+	if (!lossless)
+		throw Napi::TypeError::New(info.Env(), "position must be a bigint of 64 bits");
+	state_->pump->Release(position);
 	return info.Env().Undefined();
 }
 

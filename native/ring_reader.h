@@ -34,6 +34,7 @@ class RingReader : public Wrapped<RingReader, RingState>
 	Napi::Value Stats(const Napi::CallbackInfo &info);
 	Napi::Value Pause(const Napi::CallbackInfo &info);
 	Napi::Value Resume(const Napi::CallbackInfo &info);
+	Napi::Value Release(const Napi::CallbackInfo &info);
 	Napi::Value Unreference(const Napi::CallbackInfo &info);
 };
 

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "arguments.h"
 #include "errors.h"
 #include "program.h"
 #include "uevent_socket.h"
@@ -29,12 +30,15 @@ void UeventListener::Register(Napi::Env env)
 			Get<&UeventListener::Inode>("inode"),
 			Get<&UeventListener::Cookie>("cookie"),
 			Call<&UeventListener::Attach>("attach"),
+			Call<&UeventListener::Send>("send"),
 		    });
 }
 
 Napi::Value UeventListener::Open(const Napi::CallbackInfo &info)
 {
 	auto state = std::make_unique<ListenerState>();
+	state->groups =
+	    info[0].IsUndefined() ? kKernelGroup : NumberArgument(info, 0, "groups", 0, UINT32_MAX);
 	state->socket.Reset(
 	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
 	if (!state->socket)
@@ -66,16 +70,49 @@ Napi::Value UeventListener::Attach(const Napi::CallbackInfo &info)
 	int error = AttachFilter(state_->socket.Get(), program.fd.Get());
 	if (error)
 		ThrowErrno(info.Env(), "attach", error, program.name);
-	if (state_->bound)
-		return info.Env().Undefined();
 	// Only now, so that no uevent is ever queued unfiltered.
+	error = Bind();
+	if (error)
+		ThrowErrno(info.Env(), "attach", error, "bind");
+	return info.Env().Undefined();
+}
+
+int UeventListener::Bind()
+{
+	if (state_->bound)
+		return 0;
 	struct sockaddr_nl address = {};
 	address.nl_family = AF_NETLINK;
-	address.nl_groups = kKernelGroup;
+	address.nl_groups = state_->groups;
 	if (bind(state_->socket.Get(), reinterpret_cast<struct sockaddr *>(&address),
 		 sizeof(address)))
-		ThrowErrno(info.Env(), "attach", errno, "bind");
+		return errno;
 	state_->bound = true;
+	return 0;
+}
+
+Napi::Value UeventListener::Send(const Napi::CallbackInfo &info)
+{
+	std::string text = TextArgument(info, 0, "text");
+	int error = Bind();
+	if (error)
+		ThrowErrno(info.Env(), "send", error, "bind");
+	struct sockaddr_nl to = {};
+	socklen_t size = sizeof(to);
+	int own = state_->socket.Get();
+	UniqueFd sender(
+	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
+	if (!sender || getsockname(own, reinterpret_cast<struct sockaddr *>(&to), &size))
+		ThrowErrno(info.Env(), "send", errno);
+	to.nl_groups = 0;
+	// Hidden from us, it counts as refused.
+	if (sendto(sender.Get(), text.c_str(), text.size() + 1, 0,
+		   reinterpret_cast<struct sockaddr *>(&to), sizeof(to)) < 0 &&
+	    errno != EPERM && errno != ECONNREFUSED)
+		ThrowErrno(info.Env(), "send", errno);
+	char byte;
+	while (recv(own, &byte, sizeof(byte), MSG_DONTWAIT) >= 0)
+		continue;
 	return info.Env().Undefined();
 }
 

@@ -11,6 +11,7 @@ namespace loopwarden
 struct ListenerState {
 	UniqueFd socket;
 	bool bound = false;
+	uint32_t groups = 0;
 };
 
 class UeventListener : public Wrapped<UeventListener, ListenerState>
@@ -27,6 +28,8 @@ class UeventListener : public Wrapped<UeventListener, ListenerState>
 	Napi::Value Inode(const Napi::CallbackInfo &info);
 	Napi::Value Cookie(const Napi::CallbackInfo &info);
 	Napi::Value Attach(const Napi::CallbackInfo &info);
+	Napi::Value Send(const Napi::CallbackInfo &info);
+	int Bind();
 };
 
 } // namespace loopwarden

@@ -13,20 +13,24 @@ import { createInventory } from './devices/inventory.js';
 import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
 import { createRegistry, type Device } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
+import { reasonOf } from './errors.js';
+import { openAccounts } from './events/accounts.js';
 import type { DecodedBatch, LoopEvent } from './events/decode.js';
-import { openEventRing } from './events/ring.js';
+import { measureGap, openEventRing } from './events/ring.js';
 import { DROP_REASON_NAMES } from './kernel/abi.js';
-import { createHooks } from './kernel/attach.js';
+import { chooseHooks, refusedProgram } from './kernel/attach.js';
 import { readCounters } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
+import { openGates } from './kernel/gates.js';
 import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
 import { ensureLoopDriver } from './kernel/loop-driver.js';
+import type { BpfMap } from './kernel/native.js';
 import { loadNative } from './kernel/native.js';
 import { checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
-import { loadPrograms } from './kernel/programs.js';
+import { type LoadedPrograms, loadPrograms } from './kernel/programs.js';
 import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
-import { loopPartShift } from './kernel/settings.js';
+import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { handOverOf } from './policy/hand-over.js';
 import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
 import { openAuditLog } from './sinks/audit-log.js';
@@ -34,6 +38,7 @@ import type { AuditDevice } from './sinks/audit-record.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
 import { createEventFeed } from './sinks/event-feed.js';
 import { createKernelMetrics } from './sinks/kernel-metrics.js';
+import { readWrittenKeys, recordKey } from './sinks/log-tail.js';
 import { createMetrics } from './sinks/metrics.js';
 import { readRevision, VERSION } from './version.js';
 import { type AgentStatus, createAgentApi } from './web/agent-api.js';
@@ -66,7 +71,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   const build = { version: VERSION, revision: readRevision() };
   const native = loadNative();
   checkPermission(native);
-  ensureLoopDriver(native);
+  ensureLoopDriver();
 
   // The sinks, last station first: each later one is there when the one before it opens.
   const auditLog = await openAuditLog({
@@ -89,26 +94,24 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
 
   // Loaded, but nothing attached yet: another agent may be at work.
   const pins = openPins(native, config.pins.path);
-  const programs = loadPrograms(native, {
-    programs: [...hookPrograms(), RECEIVER_ITERATOR],
-    reuse: pins.found,
-    sizes: mapSizes(config),
-  });
+  const gates = openGates(native, pins.gatesFolder, hookPrograms());
+  cleanup.add(() => gates.close());
+  const hooks = chooseHooks(native, { gates, avoid: config.hooks.avoid });
+  cleanup.add(() => hooks.close());
+  const programs = loadChosen();
   cleanup.add(() => programs.close());
   const partShift = loopPartShift();
   const owners = programs.map('owners');
   const registry = createRegistry(partShift);
   const inventory = createInventory({ owners, userns: programs.map('userns') }, registry);
-  const listener = native.openUeventListener();
-  cleanup.add(() => listener.close());
-  const hooks = createHooks(programs, listener);
-  cleanup.add(() => hooks.close());
+  const delivery = () =>
+    hooks.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
   const receivers = openReceivers(native, {
     iterator: programs.program(RECEIVER_ITERATOR),
-    delivery: programs.program('uevent_delivery_socket'),
+    delivery,
     allowedCookies: programs.map('allowed_receivers'),
     allow: config.receivers.allow,
-    ownInode: listener.inode,
+    ownInode: () => hooks.listener().inode,
     filtering: () => filter.mode() !== 'off',
   });
   cleanup.add(() => receivers.close());
@@ -116,7 +119,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   const filter = openFilter(native, {
     settings: programs.map('settings'),
     announcements: programs.map('receiver_events'),
-    delivery: programs.program('uevent_delivery_socket'),
+    delivery,
     receivers,
     hooks,
     onOutcome: (outcome) => log.debug(outcome, 'a receiver has appeared'),
@@ -124,6 +127,12 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   cleanup.add(() => filter.close());
   const ring = openEventRing(native, programs.map('events'), onBatch);
   cleanup.add(() => ring.close());
+
+  const accounts = openAccounts({
+    recordSeq: programs.map('record_seq'),
+    dropCounts: programs.map('drop_counts'),
+  });
+  let written: ReadonlySet<string> = new Set();
 
   const drops = (): Record<string, number> => {
     const counts = readCounters(programs.map('drop_counts'));
@@ -152,12 +161,13 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   const metrics = createMetrics(
     createKernelMetrics({
       programs,
-      programNames: hookPrograms(),
+      programNames: hooks.programs(),
       inventory,
       outcomes: () => hooks.outcomes,
       receivers: receivers.list,
       ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
       auditLines,
+      records: () => accounts.check(() => ring.drain()),
       filterMode: filter.mode,
       build,
     }),
@@ -180,30 +190,80 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   registry.seed(listLoops(), readOwners(owners));
   // An error after this leaves no filter behind, unless an earlier agent's was there already.
   cleanup.add(() => void (started || pins.found.size > 0 || receivers.detachAll()));
-  hooks.attach();
+  // Before the switch: what an earlier agent's programs did, these are to do from their first call.
+  changeSettings(programs.map('settings'), { mode: config.filter.mode });
+  const extra: LoadedPrograms[] = [];
+  cleanup.add(() => {
+    for (const each of extra) each.close();
+  });
+  hooks.attach(programs, (names) => {
+    const more = loadPrograms(native, { programs: names, reuse: mapsOf(programs), sizes: {} });
+    extra.push(more);
+    return more;
+  });
+  gates.pin();
+  for (const foreign of pins.foreignRings) recordGap(foreign);
+  pins.dropOtherLayouts();
   filter.setMode(config.filter.mode);
   let dropsSeen = 0;
+  let unaccountedSeen = 0;
+  let pinsMissed = false;
   const housekeeping = setInterval(keepHouse, config.receivers.scan_interval_ms);
   cleanup.add(() => clearInterval(housekeeping));
   started = true;
   recordAgent('start');
+  readOut();
 
   return {
     status,
     async stop() {
       ring.drain();
       recordAgent('stop');
+      await ring.settle();
       await cleanup.run();
     },
   };
 
-  function onBatch({ events, malformed }: DecodedBatch): void {
+  /** What was recorded while no agent ran. */
+  function readOut(): void {
+    if (ring.stats().availableBytes > 0) written = readWrittenKeys(config.audit.path);
+    const records = ring.drain();
+    written = new Set();
+    accounts.begin();
+    if (records > 0) log.info({ records }, 'records of the time without an agent, read out');
+  }
+
+  /** Where the kernel refuses a program, its hook's next link is taken. */
+  function loadChosen(): LoadedPrograms {
+    for (;;) {
+      try {
+        return loadPrograms(native, {
+          programs: [...hooks.programs(), RECEIVER_ITERATOR],
+          reuse: pins.found,
+          sizes: mapSizes(config),
+        });
+      } catch (error) {
+        const program = refusedProgram(error);
+        if (program === undefined) throw error;
+        log.warn({ err: error }, 'the kernel refused a program; its hook takes another link');
+        hooks.refuse(program, reasonOf(error));
+      }
+    }
+  }
+
+  function onBatch({ events, malformed }: DecodedBatch): Promise<void> {
     if (malformed > 0) log.error({ malformed }, 'records that no layout explains');
     for (const event of events) onEvent(event);
+    return auditLog.flush();
   }
 
   function onEvent(event: LoopEvent): void {
+    accounts.note(event);
     const change = registry.apply(event);
+    const { header } = event.record;
+    const { tid } = event.kind === 'ioctl' ? event.record.caller : event.record.emitter;
+    // Of an agent that was killed between writing and releasing.
+    if (written.size > 0 && written.has(recordKey(header.bootNs, tid))) return;
     const { device, ended } = change;
     const { devno } = event.record;
     const named = nameOf(devno, device);
@@ -237,9 +297,29 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
 
   function keepHouse(): void {
     filter.refresh();
+    const { unaccounted } = accounts.check(() => ring.drain());
+    if (unaccounted > unaccountedSeen)
+      log.error({ unaccounted: unaccounted - unaccountedSeen }, 'records are unaccounted for');
+    unaccountedSeen = unaccounted;
+    if (!pins.arePresent() && !pinsMissed) {
+      pinsMissed = true;
+      log.error(
+        { path: config.pins.path },
+        'the pins are gone: nothing would outlive this agent; restart it',
+      );
+    }
     const all = Object.values(drops()).reduce((sum, count) => sum + count, 0);
     if (all > dropsSeen) log.error({ lost: all - dropsSeen, ...drops() }, 'records were lost');
     dropsSeen = all;
+  }
+
+  /** What waits in the ring of another version, which this one cannot read. */
+  function recordGap(ring: BpfMap): void {
+    const gap = measureGap(native, ring);
+    ring.close();
+    if (gap.records === 0) return;
+    log.error(gap, 'records of another version cannot be read: a gap');
+    trail.record({ bootNs: trail.bootNow(), kind: 'agent', command: 'gap', result: 'ok', gap });
   }
 
   function recordAgent(command: string): void {
@@ -253,6 +333,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
     const bare = receivers.list().filter((receiver) => receiver.class === 'unfiltered');
     return [
       ...(started ? [] : ['starting']),
+      ...(started && !pins.arePresent() ? ['the pins are gone: is bpffs unmounted?'] : []),
       ...missing
         .filter((name) => name !== 'uevent_delivery' || filter.mode() !== 'off')
         .map((name) => `hook ${name} is not attached`),
@@ -284,6 +365,10 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   }
 }
 
+function mapsOf(programs: LoadedPrograms): Map<string, BpfMap> {
+  return new Map(programs.mapNames().map((name) => [name, programs.map(name)]));
+}
+
 function mapSizes({ ring, limits }: Config): Record<string, number> {
   return {
     events: ring.size_bytes,
@@ -291,5 +376,6 @@ function mapSizes({ ring, limits }: Config): Record<string, number> {
     userns: limits.user_namespaces,
     userns_stamps: limits.user_namespaces,
     inflight: limits.inflight,
+    calls_by_thread: limits.inflight,
   };
 }

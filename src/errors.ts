@@ -55,8 +55,8 @@ export const ERRORS = {
   },
   ERR_NO_LOOP_DRIVER: {
     exitCode: EXIT.kernelLacks,
-    message: 'this kernel has no loop driver whose types can be read, also after opening {path}',
-    nextStep: 'modprobe loop; where the driver is a module, its types need Linux 5.11 or newer',
+    message: 'this kernel has no loop driver, also after opening {path}',
+    nextStep: 'modprobe loop, or install the kernel package that holds the module',
   },
   ERR_BPF_REFUSED: {
     exitCode: EXIT.notPermitted,
@@ -68,6 +68,16 @@ export const ERRORS = {
     exitCode: EXIT.kernelLacks,
     message: 'no usable BPF file system for {path}: {reason}',
     nextStep: 'mount -t bpf bpf /sys/fs/bpf, or set pins.path to a folder on a mounted one',
+  },
+  ERR_FOREIGN_PIN: {
+    exitCode: EXIT.no,
+    message: 'cannot use the pin {path}: {reason}',
+    nextStep: 'loopwarden uninstall of the version that made it, or remove it by hand, then start again',
+  },
+  ERR_TRACES_LEFT: {
+    exitCode: EXIT.no,
+    message: 'something is still there: {what}',
+    nextStep: 'see who holds it with bpftool prog and bpftool link, or boot again',
   },
   ERR_HOOK_UNAVAILABLE: {
     exitCode: EXIT.kernelLacks,

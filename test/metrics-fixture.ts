@@ -51,9 +51,10 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     receivers: () => [2, 0, 0, 0],
     orphans: () => 1,
     programRuns: () => [
-      { runs: 5, seconds: 0.25 },
-      { runs: 6, seconds: 0 },
+      { runs: 5, seconds: 0.25, missed: 0 },
+      { runs: 6, seconds: 0, missed: 2 },
     ],
+    records: () => ({ produced: 7, delivered: 6, unaccounted: 1 }),
     auditLines: () => ({ written: 9, lost: 0 }),
     filterMode: () => 'hide',
     ...overrides,

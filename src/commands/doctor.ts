@@ -65,8 +65,13 @@ function diagnose(kernel: KernelFeatures, answer: AgentAnswer, loaded: LoadedCon
     kernel,
     hooks: HOOKS.map(({ name, purpose, links }) => {
       const outcome = answer?.status.hooks.find(({ hook }) => hook === name)?.outcomes.at(-1);
-      const link = links.find(({ kind }) => kind === outcome?.link) ?? links[0];
-      const usable = kernel.links.find(({ kind }) => kind === link?.kind)?.available === true;
+      const isUsable = (kind: string): boolean =>
+        kernel.links.find((each) => each.kind === kind)?.available === true;
+      const link =
+        links.find(({ kind }) => kind === outcome?.link) ??
+        links.find(({ kind }) => isUsable(kind)) ??
+        links[0];
+      const usable = link !== undefined && isUsable(link.kind);
       return {
         hook: name,
         purpose,
@@ -96,24 +101,34 @@ function valueAt({ config }: LoadedConfig, key: string): unknown {
 }
 
 const KERNEL_WITH = {
-  trampolines: 'a kernel that allows trampolines (no lockdown, CONFIG_FUNCTION_TRACER) or kprobes',
+  trampolines:
+    'a kernel that allows trampolines: no lockdown, CONFIG_FUNCTION_TRACER, and types of its modules (5.11)',
   fmodRet: 'a kernel that allows fmod_ret, or bpf in the boot’s lsm= list',
-  nothing: 'nothing to be done here: this kernel allows better links, this version has none',
 } as const;
 
 function degradations(kernel: KernelFeatures, answer: AgentAnswer): Degradation[] {
   const refused = (kind: string): boolean =>
     kernel.links.some((link) => link.kind === kind && !link.available);
   const list: Degradation[] = [];
-  // What this version's links cost, whatever else the kernel would allow.
-  list.push({
-    what: 'loop ioctls are seen at the system call’s boundary: every system call of the host takes the slow entry path',
-    mend: refused('fentry') && refused('kprobe') ? KERNEL_WITH.trampolines : KERNEL_WITH.nothing,
-  });
-  list.push({
-    what: 'hiding is a filter on each uevent socket: a new socket hears everything for the moment until it is filtered',
-    mend: refused('fmod_ret') && refused('lsm') ? KERNEL_WITH.fmodRet : KERNEL_WITH.nothing,
-  });
+  const uses = (hook: HookName, kind: string): boolean => {
+    const outcome = answer?.status.hooks.find((each) => each.hook === hook)?.outcomes.at(-1);
+    return outcome ? outcome.link === kind : refused('fentry') && refused('fmod_ret');
+  };
+  if (uses('loop_ioctl', 'tp_btf'))
+    list.push({
+      what: 'loop ioctls are seen at the system call’s boundary: every system call of the host takes the slow entry path',
+      mend: KERNEL_WITH.trampolines,
+    });
+  if (uses('uevent_delivery', 'socket_filter'))
+    list.push({
+      what: 'hiding is a filter on each uevent socket: a new socket hears everything for the moment until it is filtered',
+      mend: KERNEL_WITH.fmodRet,
+    });
+  if (uses('uevent_emission', 'socket_filter'))
+    list.push({
+      what: 'uevents are recorded by the agent’s own listener: none are recorded while no agent runs',
+      mend: KERNEL_WITH.trampolines,
+    });
   if (!kernel.nsId)
     list.push({
       what: 'user namespaces have no number of their own: a number that was used again may be taken for the old one',

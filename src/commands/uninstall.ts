@@ -11,11 +11,11 @@ export const uninstall: Command = {
     if (await isRunning(agent))
       throw createError('ERR_ALREADY_RUNNING', { trace: `it answers on ${config.api.socket}` });
     const { removeTraces } = await import('../kernel/traces.js');
-    const removed = removeTraces(config.pins.path);
+    const removed = await removeTraces(config.pins.path);
     print(
       json
         ? removed
-        : `filters taken off: ${removed.filters}; pins: ${removed.pins ? 'removed' : 'there were none'}`,
+        : `links and filters taken off: ${removed.links + removed.filters}; pins: ${removed.pins ? 'removed' : 'there were none'}; nothing is left`,
     );
     return EXIT.ok;
   },

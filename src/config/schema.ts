@@ -4,6 +4,7 @@
  * Each key has a description and a default; `flag` in its metadata gives it a command-line flag.
  */
 import { z } from 'zod';
+import { LINK_KINDS } from '../kernel/hooks.js';
 import { AUDIT_KINDS } from '../sinks/audit-record.js';
 
 declare module 'zod' {
@@ -73,6 +74,11 @@ export const configSchema = z.strictObject({
     path: absolutePath
       .default('/sys/fs/bpf/loopwarden')
       .meta({ description: 'Folder on a BPF file system that keeps the owner map between runs' }),
+  }),
+  hooks: z.strictObject({
+    avoid: z.array(z.enum(LINK_KINDS)).max(LINK_KINDS.length).default([]).meta({
+      description: 'Kinds of link that are not used even where the kernel has them; the next best is taken',
+    }),
   }),
   ring: z.strictObject({
     size_bytes: count(65_536, 1_073_741_824)

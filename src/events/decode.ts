@@ -2,11 +2,13 @@
 import {
   EVENT_HEADER_SIZE,
   EVENT_KIND,
+  type EventHeader,
   IOCTL_EVENT_SIZE,
   IOCTL_PATH_EVENT_PATH_LENGTH,
   IOCTL_PATH_EVENT_PATH_OFFSET,
   IOCTL_PATH_EVENT_SIZE,
   type IoctlEvent,
+  readEventHeader,
   readIoctlEvent,
   readUeventEvent,
   UEVENT_EVENT_SIZE,
@@ -44,6 +46,17 @@ export function decodeBatch(batch: Uint8Array): DecodedBatch {
     at = start + Math.ceil(length / 8) * 8;
   }
   return { events, malformed: malformed + (at < batch.byteLength ? 1 : 0) };
+}
+
+/** The headers alone, which every layout shares. Stops at bytes that are no record. */
+export function headersOf(batch: Uint8Array): EventHeader[] {
+  const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+  const headers: EventHeader[] = [];
+  for (let at = 0; at + PREFIX + EVENT_HEADER_SIZE <= batch.byteLength; ) {
+    headers.push(readEventHeader(view, at + PREFIX));
+    at += PREFIX + Math.ceil(view.getUint32(at, true) / 8) * 8;
+  }
+  return headers;
 }
 
 function decodeRecord(view: DataView, at: number, length: number): LoopEvent | undefined {

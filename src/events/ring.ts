@@ -1,6 +1,6 @@
-/** The ring of events, read in batches. */
+/** The ring of events, read in batches, each released when what it says is written. */
 import type { BpfMap, NativeAddon } from '../kernel/native.js';
-import { type DecodedBatch, decodeBatch } from './decode.js';
+import { type DecodedBatch, decodeBatch, headersOf } from './decode.js';
 
 /**
  * The kernel wakes the reader only for a record that finds the ring empty. So after each wake-up the ring is left to
@@ -11,19 +11,30 @@ const GATHER_MS = 2;
 export interface EventRing {
   /** Reads what there is now. */
   drain(): number;
+  /** Resolves when everything that was read is written and released. */
+  settle(): Promise<void>;
   stats(): { availableBytes: number; sizeBytes: number };
   close(): void;
 }
 
-/** `onBatch` is called on the event loop, once for each wake-up, in the order of the kernel. */
+/**
+ * `onBatch` is called on the event loop, once for each wake-up, in the order of the kernel. What it returns says when
+ * the batch is written: until then it stays in the ring, where an agent that dies leaves it to the next.
+ */
 export function openEventRing(
   native: NativeAddon,
   map: BpfMap,
-  onBatch: (batch: DecodedBatch) => void,
+  onBatch: (batch: DecodedBatch) => Promise<void>,
 ): EventRing {
   let timer: NodeJS.Timeout | undefined;
-  const reader = native.openRingReader(map, (bytes) => {
-    onBatch(decodeBatch(bytes));
+  let closed = false;
+  let written: Promise<void> = Promise.resolve();
+  const reader = native.openRingReader(map, (bytes, _count, end) => {
+    const done = onBatch(decodeBatch(bytes));
+    // In their order, whichever is done first.
+    written = Promise.all([written, done]).then(() => {
+      if (!closed) reader.release(end);
+    });
     if (timer !== undefined) return;
     reader.pause();
     timer = setTimeout(() => {
@@ -34,10 +45,34 @@ export function openEventRing(
   });
   return {
     drain: () => reader.drain(),
+    settle: () => written,
     stats: () => reader.stats(),
     close() {
+      closed = true;
       clearTimeout(timer);
       reader.close();
     },
   };
+}
+
+export interface Gap {
+  records: number;
+  /** CLOCK_BOOTTIME of the first and of the last of them, nanoseconds. */
+  fromBootNs: bigint;
+  toBootNs: bigint;
+}
+
+/** How many records wait in a ring of another layout, and from when they are: the header is the same in all. */
+export function measureGap(native: NativeAddon, map: BpfMap): Gap {
+  const gap: Gap = { records: 0, fromBootNs: 0n, toBootNs: 0n };
+  const reader = native.openRingReader(map, (bytes) => {
+    for (const { bootNs } of headersOf(bytes)) {
+      if (gap.records === 0 || bootNs < gap.fromBootNs) gap.fromBootNs = bootNs;
+      if (bootNs > gap.toBootNs) gap.toBootNs = bootNs;
+      gap.records++;
+    }
+  });
+  reader.drain();
+  reader.close();
+  return gap;
 }

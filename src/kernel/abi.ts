@@ -2,7 +2,9 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0x018b69f6f7be931en;
+export const LAYOUT_HASH = 0xfcbca55942a10f76n;
+/** Of the sizes of the state: every version of one hash goes on with the same maps. */
+export const STATE_HASH = 0x79f8a353ed75fc5an;
 
 /** `enum event_kind` */
 export const EVENT_KIND = {
@@ -200,6 +202,26 @@ export const FILTER_MODE_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'OFF'],
   [1, 'OBSERVE'],
   [2, 'HIDE'],
+]);
+
+/** `enum canary` */
+export const CANARY = {
+  DEVICE_IOCTL_ENTRY: 0,
+  DEVICE_IOCTL_RETURN: 1,
+  CONTROL_IOCTL_ENTRY: 2,
+  CONTROL_IOCTL_RETURN: 3,
+  RECEIVER_APPEARANCE: 4,
+  UEVENT_EMISSION: 5,
+  UEVENT_DELIVERY: 6,
+} as const;
+export const CANARY_NAMES: ReadonlyMap<number, string> = new Map([
+  [0, 'DEVICE_IOCTL_ENTRY'],
+  [1, 'DEVICE_IOCTL_RETURN'],
+  [2, 'CONTROL_IOCTL_ENTRY'],
+  [3, 'CONTROL_IOCTL_RETURN'],
+  [4, 'RECEIVER_APPEARANCE'],
+  [5, 'UEVENT_EMISSION'],
+  [6, 'UEVENT_DELIVERY'],
 ]);
 
 /** `struct event_header` */
@@ -447,7 +469,7 @@ export interface UsernsEntry {
   level: number;
   ownerUid: number;
 }
-export const USERNS_ENTRY_SIZE = 32;
+export const USERNS_ENTRY_SIZE = 48;
 export function readUsernsEntry(view: DataView, at: number): UsernsEntry {
   return {
     parent: view.getBigUint64(at, true),
@@ -482,7 +504,7 @@ export interface OwnerEntry {
   lastHolder: bigint;
   releasedBootNs: bigint;
 }
-export const OWNER_ENTRY_SIZE = 64;
+export const OWNER_ENTRY_SIZE = 96;
 export function readOwnerEntry(view: DataView, at: number): OwnerEntry {
   return {
     creator: view.getBigUint64(at, true),
@@ -496,7 +518,7 @@ export function readOwnerEntry(view: DataView, at: number): OwnerEntry {
   };
 }
 export function writeOwnerEntry(value: OwnerEntry): Buffer {
-  const bytes = Buffer.alloc(64);
+  const bytes = Buffer.alloc(96);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setBigUint64(0, value.creator, true);
   view.setBigUint64(8, value.holder, true);
@@ -523,7 +545,7 @@ export interface CallEntry {
   arch: number;
   state: number;
 }
-export const CALL_ENTRY_SIZE = 72;
+export const CALL_ENTRY_SIZE = 104;
 export function readCallEntry(view: DataView, at: number): CallEntry {
   return {
     startNs: view.getBigUint64(at, true),
@@ -549,7 +571,7 @@ export interface InflightEntry {
   devno: number;
   state: number;
 }
-export const INFLIGHT_ENTRY_SIZE = 32;
+export const INFLIGHT_ENTRY_SIZE = 48;
 export function readInflightEntry(view: DataView, at: number): InflightEntry {
   return {
     userns: view.getBigUint64(at, true),
@@ -579,6 +601,7 @@ export interface FilterSettings {
   mode: number;
   partShift: number;
   udevTgid: number;
+  canaryTgid: number;
 }
 export const FILTER_SETTINGS_SIZE = 16;
 export function readFilterSettings(view: DataView, at: number): FilterSettings {
@@ -586,6 +609,7 @@ export function readFilterSettings(view: DataView, at: number): FilterSettings {
     mode: view.getUint32(at, true),
     partShift: view.getUint32(at + 4, true),
     udevTgid: view.getUint32(at + 8, true),
+    canaryTgid: view.getUint32(at + 12, true),
   };
 }
 export function writeFilterSettings(value: FilterSettings): Buffer {
@@ -594,5 +618,6 @@ export function writeFilterSettings(value: FilterSettings): Buffer {
   view.setUint32(0, value.mode, true);
   view.setUint32(4, value.partShift, true);
   view.setUint32(8, value.udevTgid, true);
+  view.setUint32(12, value.canaryTgid, true);
   return bytes;
 }

@@ -1,82 +1,215 @@
-/** Attaches each hook by its best link that the kernel takes, and remembers what became of it. */
-import { createError, reasonOf } from '../errors.js';
-import { HOOKS, type Hook, type HookLink, type HookName, type HookOutcome } from './hooks.js';
-import type { BpfLink, UeventListener } from './native.js';
+/**
+ * Attaches each hook by its best link that the kernel takes and that is seen to run, and remembers what became of the
+ * others. What an earlier agent left attached is used again.
+ */
+import { createError, LoopwardenError, reasonOf } from '../errors.js';
+import { missingCanaries } from './canary.js';
+import { firstComplaint } from './features.js';
+import type { Gates } from './gates.js';
+import { HOOKS, type Hook, type HookLink, type HookName, type HookOutcome, type LinkKind } from './hooks.js';
+import { readKernelBtf } from './kernel-btf.js';
+import type { NativeAddon, NativeError, UeventListener } from './native.js';
 import type { LoadedPrograms } from './programs.js';
+import { allowReceiver } from './receivers.js';
+
+/** The multicast group of the kernel's own uevents. */
+const KERNEL_GROUP = 1;
+/** Of which the kernel refuses all or none. */
+const TRAMPOLINES: readonly LinkKind[] = ['fentry', 'fexit', 'fmod_ret', 'lsm'];
 
 export interface Hooks {
   readonly outcomes: ReadonlyMap<HookName, readonly HookOutcome[]>;
-  /** @throws ERR_HOOK_UNAVAILABLE when a hook has no link left; then nothing stays attached. */
-  attach(): void;
+  /** The programs of the links chosen so far. */
+  programs(): string[];
+  link(hook: HookName): HookLink;
+  /** The kernel refused a program of a chosen link: takes the next one. @throws ERR_HOOK_UNAVAILABLE */
+  refuse(program: string, reason: string): void;
+  /** Makes these programs the set that acts. `load` loads those of another link. @throws ERR_HOOK_UNAVAILABLE */
+  attach(programs: LoadedPrograms, load: (names: readonly string[]) => LoadedPrograms): void;
   /** The filter on the receivers comes and goes with the filter mode. */
   setDelivery(attached: boolean): void;
+  /** The agent's own. */
+  listener(): UeventListener;
+  /** What is pinned stays attached. */
   close(): void;
 }
 
-export function createHooks(programs: LoadedPrograms, listener: UeventListener): Hooks {
-  /** By program: one may serve several hooks, and is attached once. */
-  const links = new Map<string, BpfLink>();
-  const outcomes = new Map<HookName, HookOutcome[]>();
-  const close = (): void => {
-    for (const link of links.values()) link.close();
-    links.clear();
-  };
+/** On the agent's listener whatever link uevents are seen by: a second agent finds the first by it. */
+export const LISTENER_PROGRAM = 'uevent_emission_socket';
+
+export interface HookOptions {
+  gates: Gates;
+  /** Kinds of link that are not to be used. */
+  avoid: readonly LinkKind[];
+}
+
+/** Loads the gates of the chosen links; nothing is attached yet. @throws ERR_HOOK_UNAVAILABLE */
+export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions): Hooks {
+  const outcomes = new Map<HookName, HookOutcome[]>(HOOKS.map(({ name }) => [name, []]));
+  const chosen = new Map<HookName, HookLink>();
+  let trampolinesRefused: string | undefined;
+  for (const hook of HOOKS) choose(hook);
+  let listener = openListener();
+
+  function choose(hook: Hook): HookLink {
+    const tried = outcomes.get(hook.name) ?? [];
+    const left = hook.links.filter(({ kind }) => !tried.some(({ link }) => link === kind));
+    const kept = left.find(
+      ({ kind, place, programs }) =>
+        place !== 'listener' && !avoid.includes(kind) && programs.every(gates.isPinned),
+    );
+    for (const link of kept ? [kept] : left) {
+      const outcome = tryGates(link);
+      if (outcome === undefined) {
+        chosen.set(hook.name, link);
+        return link;
+      }
+      tried.push(outcome);
+    }
+    throw createError('ERR_HOOK_UNAVAILABLE', { hook: hook.name, reason: tried.map(describe).join(', ') });
+  }
+
+  /** Undefined: the kernel takes them. */
+  function tryGates(link: HookLink): HookOutcome | undefined {
+    const { kind, since, programs, place, needs } = link;
+    const unsupported = (reason: string): HookOutcome => ({
+      state: 'unsupported',
+      link: kind,
+      reason,
+      since,
+    });
+    if (avoid.includes(kind)) return unsupported('hooks.avoid names it');
+    if (place === 'listener') return undefined;
+    if (TRAMPOLINES.includes(kind) && trampolinesRefused) return unsupported(trampolinesRefused);
+    if (needs && !hasType(native, needs)) return unsupported(`${needs.why}: no ${needs.name}`);
+    try {
+      gates.load(programs);
+      return undefined;
+    } catch (error) {
+      const { code, log = '' } = error as NativeError;
+      const reason = `${code ?? 'error'}: ${firstComplaint(log) ?? reasonOf(error)}`;
+      if (code === 'EPERM' && TRAMPOLINES.includes(kind)) trampolinesRefused = reason;
+      return unsupported(reason);
+    }
+  }
+
+  /** It hears uevents only if they are seen by it. */
+  function openListener(): UeventListener {
+    return native.openUeventListener(link('uevent_emission').place === 'listener' ? KERNEL_GROUP : 0);
+  }
+
+  function link(hook: HookName): HookLink {
+    return chosen.get(hook) as HookLink;
+  }
+
+  function fail(hook: Hook, error: string): HookLink {
+    const failed = link(hook.name);
+    outcomes.get(hook.name)?.push({ state: 'failed', link: failed.kind, error });
+    const next = choose(hook);
+    const used = new Set(programNames());
+    for (const name of failed.programs) if (!used.has(name)) gates.remove(name);
+    return next;
+  }
+
+  function programNames(): string[] {
+    return [...new Set([...chosen.values()].flatMap(({ programs }) => programs)), LISTENER_PROGRAM];
+  }
+
   return {
     outcomes,
-    attach() {
-      try {
-        for (const hook of HOOKS) outcomes.set(hook.name, attachHook(hook, programs, listener, links));
-      } catch (error) {
-        close();
-        throw error;
+    programs: programNames,
+    link,
+    refuse(program, reason) {
+      const hooks = HOOKS.filter(({ name }) => link(name).programs.includes(program));
+      for (const hook of hooks) fail(hook, reason);
+    },
+    attach(first, load) {
+      const kernelPrograms = HOOKS.flatMap(({ name }) =>
+        link(name).place === 'listener' ? [] : link(name).programs,
+      );
+      for (const name of new Set(kernelPrograms)) gates.fill(name, first.program(name));
+      const failures = new Map<Hook, string>();
+      for (const hook of HOOKS) {
+        const error = attachLink(link(hook.name), gates);
+        if (error) failures.set(hook, error);
       }
+      gates.switchSets();
+      listen(first);
+      for (const hook of HOOKS) {
+        let error = failures.get(hook) ?? prove(hook, first);
+        while (error !== undefined) {
+          const next = fail(hook, error);
+          const programs = load(next.programs);
+          for (const name of next.place === 'listener' ? [] : next.programs)
+            gates.replace(name, programs.program(name));
+          if (next.place === 'listener') {
+            listener.close();
+            listener = openListener();
+            listen(programs);
+          }
+          error = attachLink(next, gates) ?? prove(hook, first);
+        }
+        const { kind, place } = link(hook.name);
+        outcomes.get(hook.name)?.push({ state: place === 'receivers' ? 'detached' : 'attached', link: kind });
+      }
+      gates.keepOnly(new Set(programNames()));
+      gates.forgetOldSet();
     },
+    listener: () => listener,
+    close: () => listener.close(),
     setDelivery(attached) {
-      const state = attached ? 'attached' : 'detached';
-      outcomes.set('uevent_delivery', [{ state, link: 'socket_filter' }]);
+      const { kind, place } = link('uevent_delivery');
+      if (place !== 'receivers') return;
+      outcomes
+        .get('uevent_delivery')
+        ?.splice(-1, 1, { state: attached ? 'attached' : 'detached', link: kind });
     },
-    close,
   };
-}
 
-function attachHook(
-  hook: Hook,
-  programs: LoadedPrograms,
-  listener: UeventListener,
-  links: Map<string, BpfLink>,
-): HookOutcome[] {
-  const outcomes: HookOutcome[] = [];
-  for (const link of hook.links) {
-    const outcome = tryLink(hook, link, programs, listener, links);
-    outcomes.push(outcome);
-    if (outcome.state !== 'failed') return outcomes;
+  function listen(programs: LoadedPrograms): void {
+    // What hides from receivers must not hide from this one.
+    allowReceiver(programs.map('allowed_receivers'), listener.cookie);
+    listener.attach(programs.program(LISTENER_PROGRAM));
   }
-  const reason = outcomes
-    .map((each) => `${each.link}: ${each.state === 'failed' ? each.error : each.state}`)
-    .join(', ');
-  throw createError('ERR_HOOK_UNAVAILABLE', { hook: hook.name, reason });
+
+  /** What is wrong, or undefined. */
+  function prove(hook: Hook, programs: LoadedPrograms): string | undefined {
+    const missing = missingCanaries(native, hook.name, link(hook.name), {
+      settings: programs.map('settings'),
+      counts: programs.map('canary_counts'),
+      listener,
+      delivery: () => gates.program('uevent_delivery_socket'),
+    });
+    return missing.length > 0 ? `attached, but never runs (${missing.join(', ').toLowerCase()})` : undefined;
+  }
 }
 
-function tryLink(
-  hook: Hook,
-  { kind, programs: names }: HookLink,
-  programs: LoadedPrograms,
-  listener: UeventListener,
-  links: Map<string, BpfLink>,
-): HookOutcome {
-  // Receivers get theirs one by one (receivers.ts), as they are found.
-  if (hook.place === 'receivers') return { state: 'detached', link: kind };
-  const missing = names.filter((name) => !links.has(name));
-  const attached = new Map<string, BpfLink>();
+function attachLink({ place, programs }: HookLink, gates: Gates): string | undefined {
+  if (place !== 'kernel') {
+    // Loaded now: its object does not stay open.
+    if (place === 'receivers') for (const name of programs) gates.program(name);
+    return undefined;
+  }
   try {
-    for (const name of missing) {
-      if (hook.place === 'listener') listener.attach(programs.program(name));
-      else attached.set(name, programs.program(name).attach());
-    }
+    for (const name of programs) gates.attach(name);
+    return undefined;
   } catch (error) {
-    for (const link of attached.values()) link.close();
-    return { state: 'failed', link: kind, error: reasonOf(error) };
+    return reasonOf(error);
   }
-  for (const [name, link] of attached) links.set(name, link);
-  return { state: 'attached', link: kind };
+}
+
+function describe(outcome: HookOutcome): string {
+  if (outcome.state === 'failed') return `${outcome.link}: ${outcome.error}`;
+  return `${outcome.link}: ${outcome.state === 'unsupported' ? outcome.reason : outcome.state}`;
+}
+
+function hasType(native: NativeAddon, { name, kind }: NonNullable<HookLink['needs']>): boolean {
+  return readKernelBtf(native, (btf) => btf.find(name, kind) !== 0);
+}
+
+/** The program that the kernel refused, where the error names one. */
+export function refusedProgram(error: unknown): string | undefined {
+  return error instanceof LoopwardenError && error.code === 'ERR_PROGRAM_REFUSED'
+    ? /the program (\S+):/.exec(error.message)?.[1]
+    : undefined;
 }

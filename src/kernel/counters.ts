@@ -19,6 +19,14 @@ export function readCounters(map: BpfMap): Float64Array {
   return sums;
 }
 
+/** One u64 of a per-CPU array, for each CPU. Exact up to 2^53. */
+export function readCountersByCpu(map: BpfMap, index: number): number[] {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(index);
+  const value = map.get(key) as Buffer;
+  return Array.from({ length: map.cpus }, (_, cpu) => Number(value.readBigUInt64LE(cpu * WORD)));
+}
+
 export interface DurationTotals {
   buckets: number[];
   sumSeconds: number;

@@ -78,7 +78,7 @@ function tryLink(
 }
 
 /** libbpf's first warning says what was refused; the lines after it follow from that. */
-function firstComplaint(log: string | undefined): string | undefined {
+export function firstComplaint(log: string | undefined): string | undefined {
   const line = log?.split('\n').find((each) => /failed|unknown|not supported|can't|couldn't/i.test(each));
   return line
     ?.replace(/^libbpf: /, '')

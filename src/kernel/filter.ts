@@ -2,7 +2,7 @@
 import type { Hooks } from './attach.js';
 import type { AttachOutcome, BpfMap, BpfProgram, NativeAddon } from './native.js';
 import type { Receivers } from './receivers.js';
-import { type FilterModeName, writeSettings } from './settings.js';
+import { changeSettings, type FilterModeName } from './settings.js';
 
 export interface Filter {
   mode(): FilterModeName;
@@ -16,7 +16,8 @@ export interface Filter {
 export interface FilterOptions {
   settings: BpfMap;
   announcements: BpfMap;
-  delivery: BpfProgram;
+  /** Of the gate for sockets; null where the kernel's own hook filters every receiver. */
+  delivery: () => BpfProgram | null;
   receivers: Receivers;
   hooks: Hooks;
   onOutcome: (outcome: AttachOutcome) => void;
@@ -42,7 +43,7 @@ export function openFilter(native: NativeAddon, options: FilterOptions): Filter 
   function refresh(): void {
     receivers.scan();
     udevTgid = receivers.udevTgid();
-    writeSettings(settings, { mode, udevTgid });
+    changeSettings(settings, { mode, udevTgid });
   }
 
   return {
@@ -50,8 +51,8 @@ export function openFilter(native: NativeAddon, options: FilterOptions): Filter 
     setMode(next) {
       mode = next;
       // The mode first: whatever filter is still on a receiver obeys it from now on.
-      writeSettings(settings, { mode, udevTgid });
-      watch.setProgram(mode === 'off' ? null : delivery);
+      changeSettings(settings, { mode });
+      watch.setProgram(mode === 'off' ? null : delivery());
       if (mode === 'off') receivers.detachAll();
       refresh();
       hooks.setDelivery(mode !== 'off');

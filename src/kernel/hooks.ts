@@ -1,10 +1,19 @@
 /**
- * The hooks, and for each its links, best first. Adding a link is a line here and a wrapper in bpf/.
+ * The hooks, and for each its links, best first. Adding a link is a line here, a program and its gate in bpf/.
  *
- * This version has the links that work even where trampolines and kprobes are locked down.
+ * A link's programs bear the names of their gates (bpf/gates.bpf.c), which are what is attached.
  */
+import type { CANARY } from './abi.js';
 
-export const LINK_KINDS = ['tp_btf', 'socket_filter'] as const;
+export const LINK_KINDS = [
+  'fentry',
+  'fexit',
+  'fmod_ret',
+  'lsm',
+  'kprobe',
+  'tp_btf',
+  'socket_filter',
+] as const;
 export type LinkKind = (typeof LINK_KINDS)[number];
 
 export const HOOK_NAMES = [
@@ -19,6 +28,12 @@ export interface HookLink {
   kind: LinkKind;
   /** Attached in this order: what must see the return comes before what sees the call. */
   programs: readonly string[];
+  /** The canaries that must be seen before the link counts as attached. */
+  canaries: readonly CanaryName[];
+  /** Where the programs are attached: the kernel's functions, the agent's own listener, or each receiver's socket. */
+  place: 'kernel' | 'listener' | 'receivers';
+  /** What the kernel's types must have besides what is attached to, and what is the matter without it. */
+  needs?: { name: string; kind: 'struct' | 'func'; why: string };
   /** Oldest kernel that has it. */
   since: string;
   why: string;
@@ -27,34 +42,72 @@ export interface HookLink {
 export interface Hook {
   name: HookName;
   purpose: string;
-  /** What attaches the programs: the kernel's own hook, the agent's listener, or each receiver's socket. */
-  place: 'kernel' | 'listener' | 'receivers';
   links: readonly HookLink[];
 }
+
+const IOCTL_FUNCTIONS = ['lo_ioctl', 'lo_compat_ioctl', 'loop_control_ioctl'];
+const both = (atReturn: string, atEntry: string): string[] => [
+  ...IOCTL_FUNCTIONS.map((name) => `${name}_${atReturn}`),
+  ...IOCTL_FUNCTIONS.map((name) => `${name}_${atEntry}`),
+];
+const IOCTL_CANARIES: readonly CanaryName[] = [
+  'DEVICE_IOCTL_ENTRY',
+  'DEVICE_IOCTL_RETURN',
+  'CONTROL_IOCTL_ENTRY',
+  'CONTROL_IOCTL_RETURN',
+];
 
 export const HOOKS: readonly Hook[] = [
   {
     name: 'loop_ioctl',
     purpose: 'what is done to loop devices, by whom, with what result',
-    place: 'kernel',
     links: [
+      {
+        kind: 'fentry',
+        programs: both('fexit', 'fentry'),
+        canaries: IOCTL_CANARIES,
+        place: 'kernel',
+        since: '5.11',
+        why: 'trampolines on the loop driver’s own functions: nothing else on the host pays for them',
+      },
+      {
+        kind: 'kprobe',
+        programs: both('kretprobe', 'kprobe'),
+        canaries: IOCTL_CANARIES,
+        place: 'kernel',
+        needs: { name: 'bpf_perf_link', kind: 'struct', why: 'such a link dies with the agent' },
+        since: '5.15',
+        why: 'the same functions by breakpoints; before 5.15 such a link cannot outlive the agent',
+      },
       {
         kind: 'tp_btf',
         programs: ['syscall_exit_tp_btf', 'syscall_enter_tp_btf'],
-        since: '5.11',
+        canaries: IOCTL_CANARIES,
+        place: 'kernel',
+        since: '5.10',
         why: 'sys_enter and sys_exit fire on every kernel, at the price of the slow entry path for every system call',
       },
     ],
   },
   {
     name: 'receiver_appearance',
-    purpose: 'new uevent sockets, so that the filter is on them before they hear anything',
-    place: 'kernel',
+    purpose: 'new uevent sockets, so that they get what they may get from the start',
     links: [
+      {
+        kind: 'fexit',
+        programs: ['receiver_bound_fexit'],
+        canaries: ['RECEIVER_APPEARANCE'],
+        place: 'kernel',
+        needs: { name: 'bpf_task_pt_regs', kind: 'func', why: 'the descriptor cannot be told' },
+        since: '5.15',
+        why: 'netlink_bind is called for netlink sockets only',
+      },
       {
         kind: 'tp_btf',
         programs: ['syscall_exit_tp_btf'],
-        since: '5.5',
+        canaries: ['RECEIVER_APPEARANCE'],
+        place: 'kernel',
+        since: '5.10',
         why: 'sys_exit of socket and bind is where a receiver can be seen without trampolines',
       },
     ],
@@ -62,24 +115,50 @@ export const HOOKS: readonly Hook[] = [
   {
     name: 'uevent_emission',
     purpose: 'each uevent once, in its emitter’s context',
-    place: 'listener',
     links: [
+      {
+        kind: 'fexit',
+        programs: ['uevent_emission_fexit'],
+        canaries: ['UEVENT_EMISSION'],
+        place: 'kernel',
+        since: '5.10',
+        why: 'dev_uevent runs once for each device’s uevent, before it is sent; it outlives the agent',
+      },
       {
         kind: 'socket_filter',
         programs: ['uevent_emission_socket'],
+        canaries: ['UEVENT_EMISSION'],
+        place: 'listener',
         since: '5.10',
-        why: 'a filter runs synchronously in the emitter’s context; nothing in the kernel’s lib/ can be hooked',
+        why: 'a filter on the agent’s own listener runs synchronously in the emitter’s context; nothing in the kernel’s lib/ can be hooked',
       },
     ],
   },
   {
     name: 'uevent_delivery',
     purpose: 'the verdict on each delivery to each receiver',
-    place: 'receivers',
     links: [
+      {
+        kind: 'fmod_ret',
+        programs: ['uevent_delivery_fmod_ret'],
+        canaries: ['UEVENT_DELIVERY'],
+        place: 'kernel',
+        since: '5.10',
+        why: 'security_sock_rcv_skb sees each delivery to each socket: no new one can slip past',
+      },
+      {
+        kind: 'lsm',
+        programs: ['uevent_delivery_lsm'],
+        canaries: ['UEVENT_DELIVERY'],
+        place: 'kernel',
+        since: '5.10',
+        why: 'the same point as an LSM; it runs only with bpf in the boot’s lsm= list',
+      },
       {
         kind: 'socket_filter',
         programs: ['uevent_delivery_socket'],
+        canaries: ['UEVENT_DELIVERY'],
+        place: 'receivers',
         since: '5.10',
         why: 'a filter on the receiver’s socket removes just that receiver’s copy, and outlives the agent',
       },
@@ -88,6 +167,8 @@ export const HOOKS: readonly Hook[] = [
 ];
 
 /** What became of a hook's link. */
+export type CanaryName = keyof typeof CANARY;
+
 export type HookOutcome =
   | { state: 'attached'; link: LinkKind }
   | { state: 'unsupported'; link: LinkKind; reason: string; since: string }
@@ -99,7 +180,7 @@ export function hookLinkPairs(): { hook: HookName; link: LinkKind }[] {
   return HOOKS.flatMap((hook) => hook.links.map(({ kind }) => ({ hook: hook.name, link: kind })));
 }
 
-/** The programs of the chosen links. */
+/** The programs of every link. */
 export function hookPrograms(): string[] {
-  return [...new Set(HOOKS.flatMap((hook) => hook.links[0]?.programs ?? []))];
+  return [...new Set(HOOKS.flatMap(({ links }) => links.flatMap(({ programs }) => programs)))];
 }

@@ -29,6 +29,8 @@ export interface BpfObject {
   /** Uses an existing map instead of making one. Only before `load`. */
   reuseMap(name: string, map: BpfMap): void;
   setMaxEntries(name: string, entries: number): void;
+  /** Whether `load` makes the map; `map` of one that was not made throws ENOENT. Only before `load`. */
+  setAutocreate(name: string, autocreate: boolean): void;
   /** Loads maps and chosen programs into the kernel. On failure the error's `log` holds the verifier's last lines. */
   load(): void;
   /** A handle of its own (dup of the fd): valid after the object is closed. */
@@ -48,8 +50,11 @@ export interface BpfProgram {
   readonly id: number;
   /** Instructions the verifier processed and the loaded (translated) size in instructions. */
   readonly verifiedInstructions: number;
-  /** Run count and run time, 0n unless kernel.bpf_stats_enabled. */
-  stats(): { runs: bigint; runNs: bigint };
+  /**
+   * Run count and run time, 0n unless kernel.bpf_stats_enabled; `missed`: calls it was not run for, since it was
+   * running on that CPU already.
+   */
+  stats(): { runs: bigint; runNs: bigint; missed: bigint };
   /** Attaches as the section name says (tp_btf, fentry, fexit, fmod_ret, lsm, kprobe, iter). */
   attach(): BpfLink;
   /** Runs the program once on `data` with BPF_PROG_TEST_RUN (socket filters): returns its result. */
@@ -60,6 +65,8 @@ export interface BpfProgram {
 /** Closing an unpinned link detaches it. */
 export interface BpfLink {
   readonly id: number;
+  /** Of the program that is attached. */
+  readonly programId: number;
   pin(path: string): void;
   unpin(): void;
   /** For an iterator link: runs it and returns all it wrote, at most `maxBytes` (then throws E2BIG). */
@@ -89,13 +96,20 @@ export interface BpfMap {
   close(): void;
 }
 /**
- * Reads a BPF ring buffer on Node's event loop (libbpf's epoll fd polled by libuv). All records found at one wake-up go
+ * Reads a BPF ring buffer on Node's event loop (the map's fd polled by libuv). All records found at one wake-up go
  * to `onBatch` as one Buffer, each record preceded by its length (u32) and a u32 of padding, every record padded to
  * 8 bytes. A batch holds at most 1 MiB; more records make more calls.
+ *
+ * What is read stays in the ring until it is released, also when this process dies: the next reader begins there.
  */
 export interface RingReader {
-  /** Reads what there is now, without a wake-up; returns the number of records. */
+  /** Reads what there is now and was not read yet, without a wake-up; returns the number of records. */
   drain(): number;
+  /**
+   * Gives the room up to this position (a batch's `end`) back to the ring. Until all that was read is released, new
+   * records make no wake-up. Throws RangeError for a position that was released before or is not read yet.
+   */
+  release(position: bigint): void;
   /** Bytes that wait in the ring, and its size. */
   stats(): { availableBytes: number; sizeBytes: number };
   /** No wake-up until `resume`; `drain` still reads. */
@@ -156,11 +170,13 @@ export interface ReceiverSocket {
   detach(): boolean;
   close(): void;
 }
-/** The agent's own ear: bound to the kernel's uevent group in the agent's network namespace. */
+/** The agent's own ear: bound to uevent groups in the agent's network namespace when a program is attached. */
 export interface UeventListener {
   readonly inode: bigint;
   readonly cookie: bigint;
   attach(program: BpfProgram): void;
+  /** Unicast from another socket to this one, so that the programs on its way run; what is queued is thrown away. */
+  send(text: string): void;
   close(): void;
 }
 /**
@@ -198,13 +214,17 @@ export interface NativeAddon {
   openPinnedMap(path: string): BpfMap;
   openPinnedProgram(path: string): BpfProgram;
   openPinnedLink(path: string): BpfLink;
-  /** Calls onBatch(buffer, count) on the event loop. An exception thrown by it surfaces as an uncaught exception. */
-  openRingReader(map: BpfMap, onBatch: (batch: Buffer, count: number) => void): RingReader;
+  /**
+   * Calls onBatch(buffer, count, end) on the event loop; `end`: the ring's position after the batch. An exception
+   * thrown by it surfaces as an uncaught exception.
+   */
+  openRingReader(map: BpfMap, onBatch: (batch: Buffer, count: number, end: bigint) => void): RingReader;
   openLinker(outputPath: string): BpfLinker;
   /** BTF of an ELF file, or raw BTF such as /sys/kernel/btf/vmlinux (base: split BTF's base for module BTF). */
   openBtf(path: string, base?: Btf): Btf;
   openReceiver(pid: number, fd: number): ReceiverSocket;
-  openUeventListener(): UeventListener;
+  /** `groups`: 1 for the kernel's own uevents (default), 0 for none. */
+  openUeventListener(groups?: number): UeventListener;
   watchReceivers(
     ring: BpfMap,
     program: BpfProgram | null,
@@ -218,6 +238,8 @@ export interface NativeAddon {
   clocks(): { bootNs: bigint; wallNs: bigint };
   /** bpf(2) with a harmless command: 0 if allowed, else the errno. */
   probeBpf(): number;
+  /** ioctl(2) on a path opened for reading: its result, or the errno as a negative number. Throws if it does not open. */
+  ioctl(path: string, request: number, argument: number): number;
   /** mount(2) of bpffs on a directory. */
   mountBpffs(directory: string): void;
 }

@@ -1,60 +1,150 @@
-/** What outlives the agent: the owner maps, pinned on a BPF file system under a folder for each record layout. */
-import { existsSync, mkdirSync, rmdirSync, rmSync, statfsSync, unlinkSync } from 'node:fs';
+/**
+ * What outlives the agent, on a BPF file system: the gates that are attached, the state that every version shares, and
+ * a folder for each record layout with the ring and the counters.
+ */
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
-import { LAYOUT_HASH } from './abi.js';
+import { LAYOUT_HASH, STATE_HASH } from './abi.js';
 import type { BpfMap, NativeAddon } from './native.js';
 import type { LoadedPrograms } from './programs.js';
 
 /** BPF_FS_MAGIC of include/uapi/linux/magic.h. */
 const BPFFS_MAGIC = 0xcafe4a11;
 const BPFFS_MOUNT_POINT = '/sys/fs/bpf';
+/** Of bpf/gates.bpf.c: what gates expect of programs and agent. */
+const GATES_VERSION = 1;
 
-export const PINNED_MAPS = ['owners', 'userns', 'userns_stamps'] as const;
+const STATE_MAPS = [
+  'owners',
+  'userns',
+  'userns_stamps',
+  'inflight',
+  'calls',
+  'calls_by_thread',
+  'allowed_receivers',
+];
+const LAYOUT_MAPS = [
+  'settings',
+  'events',
+  'receiver_events',
+  'record_seq',
+  'event_counts',
+  'drop_counts',
+  'ioctl_counts',
+  'ioctl_durations',
+  'uevent_counts',
+  'delivery_counts',
+  'canary_counts',
+];
 
 export interface Pins {
   /** The maps an earlier agent left, by name. */
   readonly found: ReadonlyMap<string, BpfMap>;
+  /** For openGates. */
+  readonly gatesFolder: string;
+  /** Rings of other layouts: what waits in them cannot be read any more. */
+  readonly foreignRings: readonly BpfMap[];
   /** Pins what was not there yet. */
   keep(loaded: LoadedPrograms): void;
+  /** After the switch to this agent's programs: nothing writes to the maps of other layouts any more. */
+  dropOtherLayouts(): void;
+  /** Whether the file system still has them: it may be unmounted. */
+  arePresent(): boolean;
   /** Takes back what `keep` did, after a start that failed. */
   undo(): void;
 }
 
-/** Mounts bpffs on /sys/fs/bpf if `root` is beneath it and nothing is mounted. @throws ERR_BPFFS_UNAVAILABLE */
+/** Mounts bpffs on /sys/fs/bpf if `root` is beneath it and nothing is mounted. @throws ERR_BPFFS_UNAVAILABLE, ERR_FOREIGN_PIN */
 export function openPins(native: NativeAddon, root: string): Pins {
-  const folder = join(root, LAYOUT_HASH.toString(16).padStart(16, '0'));
   ensureBpffs(native, root);
+  const stateFolder = join(root, `state-${hex(STATE_HASH)}`);
+  const layoutFolder = join(root, hex(LAYOUT_HASH));
+  const gatesFolder = join(root, `gates-${GATES_VERSION}`);
+  refuseOtherState(root, stateFolder);
+  const places = [
+    ...STATE_MAPS.map((name) => ({ name, path: join(stateFolder, name) })),
+    ...LAYOUT_MAPS.map((name) => ({ name, path: join(layoutFolder, name) })),
+  ];
   const created: string[] = [];
   const found = new Map<string, BpfMap>();
-  for (const name of PINNED_MAPS) {
-    const path = join(folder, name);
-    if (existsSync(path)) found.set(name, native.openPinnedMap(path));
-  }
+  for (const { name, path } of places) if (existsSync(path)) found.set(name, openMap(native, path));
+  const others = otherLayouts(root, [stateFolder, layoutFolder, gatesFolder]);
   return {
     found,
+    gatesFolder,
+    foreignRings: others
+      .map((folder) => join(folder, 'events'))
+      .filter(existsSync)
+      .map((path) => openMap(native, path)),
     keep(loaded) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      for (const name of PINNED_MAPS) {
-        if (found.has(name)) continue;
-        const path = join(folder, name);
+      for (const folder of [stateFolder, layoutFolder, gatesFolder])
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+      for (const { name, path } of places) {
+        if (existsSync(path) || !loaded.hasMap(name)) continue;
         loaded.map(name).pin(path);
         created.push(path);
       }
     },
+    dropOtherLayouts() {
+      for (const folder of others) rmSync(folder, { recursive: true, force: true });
+    },
+    arePresent: () => places.some(({ path }) => existsSync(path)),
     undo() {
       for (const path of created) unlinkSync(path);
-      removeIfEmpty(folder);
-      removeIfEmpty(root);
+      // Of a first start only: the gates of an earlier agent go on with what they had.
+      if (found.size === 0) rmSync(gatesFolder, { recursive: true, force: true });
+      for (const folder of [stateFolder, layoutFolder, gatesFolder, root]) removeIfEmpty(folder);
     },
   };
+}
+
+/** Every folder of gates there is, for their removal. */
+export function gateFolders(root: string): string[] {
+  return existsSync(root)
+    ? readdirSync(root)
+        .filter((name) => name.startsWith('gates-'))
+        .map((name) => join(root, name))
+    : [];
 }
 
 /** Removes every pin under `root`; false if there was none. */
 export function removePins(root: string): boolean {
   const there = existsSync(root);
+  // What calls before what is called.
+  for (const folder of gateFolders(root)) rmSync(folder, { recursive: true, force: true });
   rmSync(root, { recursive: true, force: true });
   return there;
+}
+
+function openMap(native: NativeAddon, path: string): BpfMap {
+  try {
+    return native.openPinnedMap(path);
+  } catch (error) {
+    throw createError('ERR_FOREIGN_PIN', { path, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+/** The state of an incompatible version says who owns what, and only that version can read it. */
+function refuseOtherState(root: string, own: string): void {
+  if (!existsSync(root)) return;
+  const other = readdirSync(root)
+    .filter((name) => name.startsWith('state-'))
+    .map((name) => join(root, name))
+    .find((path) => path !== own);
+  if (other)
+    throw createError('ERR_FOREIGN_PIN', {
+      path: other,
+      reason: 'it is the state of an incompatible version',
+    });
+}
+
+function otherLayouts(root: string, own: readonly string[]): string[] {
+  if (!existsSync(root)) return [];
+  return readdirSync(root)
+    .filter((name) => /^[0-9a-f]{16}$/.test(name))
+    .map((name) => join(root, name))
+    .filter((path) => !own.includes(path));
 }
 
 function ensureBpffs(native: NativeAddon, root: string): void {
@@ -74,6 +164,10 @@ function ensureBpffs(native: NativeAddon, root: string): void {
 
 function isBpffs(path: string): boolean {
   return statfsSync(path).type === BPFFS_MAGIC;
+}
+
+function hex(hash: bigint): string {
+  return hash.toString(16).padStart(16, '0');
 }
 
 function removeIfEmpty(folder: string): void {

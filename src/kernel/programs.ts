@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
 import { LAYOUT_HASH } from './abi.js';
 import { hasLoopDriver, readKernelBtf } from './kernel-btf.js';
-import type { BpfMap, BpfObject, BpfProgram, NativeAddon, NativeError } from './native.js';
+import type { BpfMap, BpfObject, BpfProgram, Btf, NativeAddon, NativeError } from './native.js';
 import { AGENT_OBJECTS } from './paths.js';
 
 export interface ProgramOptions {
@@ -18,6 +18,8 @@ export interface ProgramOptions {
 
 export interface LoadedPrograms {
   map(name: string): BpfMap;
+  hasMap(name: string): boolean;
+  mapNames(): string[];
   program(name: string): BpfProgram;
   /** Programs that are attached somewhere go on running. */
   close(): void;
@@ -30,9 +32,11 @@ export function loadPrograms(native: NativeAddon, options: ProgramOptions): Load
   try {
     object = openJoined(native, join(folder, 'agent.bpf.o'));
     checkLayout(object);
-    for (const [name, value] of Object.entries(kernelConstants(native))) object.setGlobal(name, value);
+    const constants = kernelConstants(native, options.programs);
+    for (const [name, value] of Object.entries(constants)) object.setGlobal(name, value);
+    object.setAutocreate(constants.has_task_storage ? 'calls_by_thread' : 'calls', false);
     for (const { name } of object.programs) object.setAutoload(name, options.programs.includes(name));
-    for (const [name, map] of options.reuse) object.reuseMap(name, map);
+    for (const [name, map] of options.reuse) reuse(object, name, map);
     for (const [name, entries] of Object.entries(options.sizes))
       if (!options.reuse.has(name)) object.setMaxEntries(name, entries);
     load(object);
@@ -57,11 +61,40 @@ function openJoined(native: NativeAddon, path: string): BpfObject {
 }
 
 /** What the programs are to know of this kernel (bpf/read.bpf.h). Unknown functions and types leave the safe default. */
-function kernelConstants(native: NativeAddon): Record<string, number> {
+function kernelConstants(native: NativeAddon, programs: readonly string[]) {
+  // A program on a kprobe may not call the cast.
+  const mayCast = !programs.some((name) => name.endsWith('probe'));
   return readKernelBtf(native, (btf) => ({
-    direct_reads: Number(btf.find('bpf_rdonly_cast', 'func') !== 0),
+    direct_reads: Number(mayCast && btf.find('bpf_rdonly_cast', 'func') !== 0),
     loop_is_built_in: Number(hasLoopDriver(btf)),
+    has_task_storage: Number(btf.find('bpf_task_storage_get', 'func') !== 0),
+    dev_uevent_has_kset: Number(parameterCount(btf, 'dev_uevent') === 3),
   }));
+}
+
+/** 0: this kernel has no such function. */
+function parameterCount(btf: Btf, name: string): number {
+  const id = btf.find(name, 'func');
+  return id === 0 ? 0 : btf.type(btf.type(id).type).members.length;
+}
+
+/** A pinned map of another kind or size would have its words misread. */
+function reuse(object: BpfObject, name: string, map: BpfMap): void {
+  try {
+    object.reuseMap(name, map);
+  } catch (error) {
+    throw createError('ERR_FOREIGN_PIN', { path: name, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+/** Of the two maps of calls, one is not made. */
+function createdMap(object: BpfObject, name: string): [string, BpfMap][] {
+  try {
+    return [[name, object.map(name)]];
+  } catch (error) {
+    if ((error as NativeError).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function checkLayout(object: BpfObject): void {
@@ -89,12 +122,14 @@ function load(object: BpfObject): void {
 
 function keepHandles(object: BpfObject, names: readonly string[]): LoadedPrograms {
   const maps = new Map(
-    object.maps.filter((name) => !name.startsWith('.')).map((name) => [name, object.map(name)]),
+    object.maps.filter((name) => !name.startsWith('.')).flatMap((name) => createdMap(object, name)),
   );
   const programs = new Map(names.map((name) => [name, object.program(name)]));
   object.close();
   return {
     map: (name) => demand(maps, name),
+    hasMap: (name) => maps.has(name),
+    mapNames: () => [...maps.keys()],
     program: (name) => demand(programs, name),
     close() {
       for (const handle of [...maps.values(), ...programs.values()]) handle.close();

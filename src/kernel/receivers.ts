@@ -53,12 +53,13 @@ export interface Receivers {
 
 export interface ReceiverOptions {
   iterator: BpfProgram;
-  delivery: BpfProgram;
+  /** Of the gate for sockets; null where the kernel's own hook filters every receiver. */
+  delivery: () => BpfProgram | null;
   allowedCookies: BpfMap;
   /** Executables that get everything. */
   allow: readonly string[];
-  /** The agent's own listener. */
-  ownInode: bigint;
+  /** Of the agent's own listener. */
+  ownInode: () => bigint;
   /** Is the filter to be on receivers now? */
   filtering: () => boolean;
 }
@@ -71,11 +72,11 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
     const bytes = iterator.readIterator(SCAN_MAX_BYTES);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const seen = new Map<bigint, ReceiverEntry>();
+    const own = options.ownInode();
     for (let at = 0; at + RECEIVER_ENTRY_SIZE <= bytes.byteLength; at += RECEIVER_ENTRY_SIZE) {
       const entry = readReceiverEntry(view, at);
       // A socket may be open in many places; the first one found stands for it.
-      if (entry.socketInode !== options.ownInode && !seen.has(entry.socketInode))
-        seen.set(entry.socketInode, entry);
+      if (entry.socketInode !== own && !seen.has(entry.socketInode)) seen.set(entry.socketInode, entry);
     }
     return [...seen.values()];
   };
@@ -84,7 +85,7 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
     filterId === 0 || filterId === CLASSIC_FILTER ? '' : (native.programName(filterId) ?? '');
 
   const isOurs = (filterId: number): boolean =>
-    filterId === options.delivery.id || programName(filterId).startsWith('uevent_delivery');
+    filterId === options.delivery()?.id || programName(filterId).startsWith('uevent_delivery');
 
   return {
     refuseSecondAgent() {
@@ -119,11 +120,12 @@ function examine(
   const executable = executableOf(entry.pid);
   const allowed = options.allow.includes(executable);
   // One from an earlier agent still reads the same owner map, but counts into maps that nobody reads.
-  const stale = isOurs(entry.filterId) && entry.filterId !== options.delivery.id;
-  const wanted = options.filtering() && (entry.filterId === 0 || stale);
+  const stale = isOurs(entry.filterId) && entry.filterId !== options.delivery()?.id;
+  const byKernel = options.delivery() === null;
+  const wanted = !byKernel && options.filtering() && (entry.filterId === 0 || stale);
   const error = wanted || allowed ? prepare(native, options, entry, wanted, allowed) : undefined;
   if ((entry.groups & KERNEL_GROUP) === 0) return [];
-  const filtered = isOurs(entry.filterId) || (wanted && error === undefined);
+  const filtered = byKernel ? options.filtering() : isOurs(entry.filterId) || (wanted && error === undefined);
   return [
     {
       pid: entry.pid,
@@ -172,8 +174,9 @@ function prepare(
     try {
       // The descriptor may lead to another socket by now.
       if (socket.inode !== entry.socketInode) return 'its socket has changed';
-      if (allowed) allowedCookies.put(cookieKey(socket.cookie), Buffer.from([1, 0, 0, 0]));
-      if (attach) attachTo(socket, delivery);
+      if (allowed) allowReceiver(allowedCookies, socket.cookie);
+      const program = delivery();
+      if (attach && program) attachTo(socket, program);
     } finally {
       socket.close();
     }
@@ -210,6 +213,11 @@ function detach(native: NativeAddon, entry: ReceiverEntry): boolean {
     // Gone meanwhile: then so is its filter.
     return false;
   }
+}
+
+/** From now on it gets everything. */
+export function allowReceiver(allowed: BpfMap, cookie: bigint): void {
+  allowed.put(cookieKey(cookie), Buffer.from([1, 0, 0, 0]));
 }
 
 function cookieKey(cookie: bigint): Buffer {

@@ -1,6 +1,6 @@
 /** The words that the agent tells every program: one map entry, written whole. */
 import { readFileSync } from 'node:fs';
-import { FILTER_MODE, writeFilterSettings } from './abi.js';
+import { FILTER_MODE, type FilterSettings, readFilterSettings, writeFilterSettings } from './abi.js';
 import type { BpfMap } from './native.js';
 
 export type FilterModeName = 'off' | 'observe' | 'hide';
@@ -13,16 +13,24 @@ const MODES: Record<FilterModeName, number> = {
 
 const KEY = Buffer.alloc(4);
 
-export interface FilterSettings {
-  mode: FilterModeName;
+export interface SettingsChange {
+  mode?: FilterModeName;
   /** Of the host's udevd; 0: none is known. */
-  udevTgid: number;
+  udevTgid?: number;
+  /** The process whose calls are canaries; 0: none. */
+  canaryTgid?: number;
 }
 
-/** Takes effect with the next uevent. */
-export function writeSettings(map: BpfMap, settings: FilterSettings): void {
-  const { mode, udevTgid } = settings;
-  map.put(KEY, writeFilterSettings({ mode: MODES[mode], partShift: loopPartShift(), udevTgid }));
+/** What is not named stays as it is, also from an earlier agent. Takes effect with the next call and uevent. */
+export function changeSettings(map: BpfMap, { mode, ...words }: SettingsChange): void {
+  const now = readSettings(map);
+  const changed = { ...now, ...words, ...(mode && { mode: MODES[mode] }), partShift: loopPartShift() };
+  map.put(KEY, writeFilterSettings(changed));
+}
+
+function readSettings(map: BpfMap): FilterSettings {
+  const bytes = map.get(KEY) as Buffer;
+  return readFilterSettings(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
 }
 
 /** How far the loop driver shifts a number to get the first minor: fls(max_part), drivers/block/loop.c, loop_init. */

@@ -1,33 +1,70 @@
 /** What an agent that has gone left on the host, and its removal. */
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createError } from '../errors.js';
+import { LISTENER_PROGRAM } from './attach.js';
+import { openGates } from './gates.js';
 import { hookPrograms } from './hooks.js';
 import { loadNative } from './native.js';
 import { checkPermission } from './permission.js';
-import { removePins } from './pins.js';
+import { gateFolders, removePins } from './pins.js';
 import { loadPrograms } from './programs.js';
 import { openReceivers, RECEIVER_ITERATOR } from './receivers.js';
 
-/** @throws ERR_NOT_ROOT, ERR_BPF_REFUSED, ERR_ALREADY_RUNNING */
-export function removeTraces(pinRoot: string): { filters: number; pins: boolean } {
+/** The kernel frees a program some time after its last user has gone. */
+const FREE_POLL_MS = 20;
+const FREE_LIMIT_MS = 5000;
+
+/**
+ * Takes every gate and filter off, removes every pin, and looks that nothing is left.
+ * @throws ERR_NOT_ROOT, ERR_BPF_REFUSED, ERR_ALREADY_RUNNING, ERR_TRACES_LEFT
+ */
+export async function removeTraces(
+  pinRoot: string,
+): Promise<{ filters: number; pins: boolean; links: number }> {
   const native = loadNative();
   checkPermission(native);
   const programs = loadPrograms(native, {
-    programs: [...hookPrograms(), RECEIVER_ITERATOR],
+    programs: [LISTENER_PROGRAM, RECEIVER_ITERATOR],
     reuse: new Map(),
     sizes: {},
   });
   const receivers = openReceivers(native, {
     iterator: programs.program(RECEIVER_ITERATOR),
-    delivery: programs.program('uevent_delivery_socket'),
+    delivery: () => null,
     allowedCookies: programs.map('allowed_receivers'),
     allow: [],
-    ownInode: 0n,
+    ownInode: () => 0n,
     filtering: () => false,
   });
   try {
     receivers.refuseSecondAgent();
-    return { filters: receivers.detachAll(), pins: removePins(pinRoot) };
+    const attached = gateFolders(pinRoot).flatMap((folder) => {
+      const gates = openGates(native, folder, hookPrograms());
+      const ids = gates.linkedPrograms();
+      gates.close();
+      return ids;
+    });
+    const filters = receivers.detachAll();
+    const pins = removePins(pinRoot);
+    const left = [
+      ...(receivers.detachAll() > 0 ? ['a filter on a receiver'] : []),
+      ...(existsSync(pinRoot) ? [pinRoot] : []),
+      ...(await stillLoaded(attached, (id) => native.programName(id))),
+    ];
+    if (left.length > 0) throw createError('ERR_TRACES_LEFT', { what: left.join(', ') });
+    return { filters, pins, links: attached.length };
   } finally {
     receivers.close();
     programs.close();
+  }
+}
+
+async function stillLoaded(ids: readonly number[], nameOf: (id: number) => string | null): Promise<string[]> {
+  const endMs = performance.now() + FREE_LIMIT_MS;
+  for (;;) {
+    const left = ids.flatMap((id) => nameOf(id) ?? []);
+    if (left.length === 0 || performance.now() > endMs) return left.map((name) => `the program ${name}`);
+    await delay(FREE_POLL_MS);
   }
 }

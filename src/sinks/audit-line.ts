@@ -9,6 +9,7 @@ import type {
   AuditCaller,
   AuditContainer,
   AuditDevice,
+  AuditGap,
   AuditLoopConfig,
   AuditOwner,
   AuditRecord,
@@ -51,7 +52,12 @@ function formatWithin(record: AuditRecord, limit: number): string {
   if (record.owner !== undefined) line += `,"owner":${ownerText(record.owner)}`;
   if (record.verdict !== undefined) line += `,"verdict":${stringText(record.verdict, limit)}`;
   if (record.rule !== undefined) line += `,"rule":${stringText(record.rule, limit)}`;
+  if (record.gap !== undefined) line += `,"gap":${gapText(record.gap)}`;
   return `${line}}`;
+}
+
+function gapText({ records, fromBootNs, toBootNs }: AuditGap): string {
+  return `{"records":${records},"from_boot_ns":${integerText(fromBootNs)},"to_boot_ns":${integerText(toBootNs)}}`;
 }
 
 function deviceText({ name, devno, diskseq }: AuditDevice, limit: number): string {

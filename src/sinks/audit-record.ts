@@ -73,6 +73,13 @@ export interface AuditOwner {
   after?: Integer;
 }
 
+/** Records that no line can tell. Times are CLOCK_BOOTTIME, nanoseconds. */
+export interface AuditGap {
+  records: number;
+  fromBootNs: Integer;
+  toBootNs: Integer;
+}
+
 export interface AuditRecord {
   /** Counts the lines of the log in this run of the agent, from 1; absent on lines that only the feed gets. */
   seq?: Integer;
@@ -96,4 +103,5 @@ export interface AuditRecord {
   owner?: AuditOwner;
   verdict?: string;
   rule?: string;
+  gap?: AuditGap;
 }

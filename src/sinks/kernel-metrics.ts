@@ -2,6 +2,7 @@
 import type { Inventory } from '../devices/inventory.js';
 import { OWNER_CLASSES } from '../devices/owners.js';
 import type { DeviceView } from '../devices/view.js';
+import type { RecordTotals } from '../events/accounts.js';
 import {
   DROP_REASON_NAMES,
   EVENT_KIND_NAMES,
@@ -30,6 +31,7 @@ export interface KernelMetricsOptions {
   receivers: () => readonly Receiver[];
   ringBytes: () => { available: number; size: number };
   auditLines: () => { written: number; lost: number };
+  records: () => RecordTotals;
   filterMode: () => string;
   build: { version: string; revision: string };
 }
@@ -71,10 +73,11 @@ export function createKernelMetrics(options: KernelMetricsOptions): MetricsSourc
     orphans: () => devices().filter(({ orphan }) => orphan).length,
     programRuns: () =>
       handles.map((program) => {
-        const { runs, runNs } = program.stats();
-        return { runs: Number(runs), seconds: Number(runNs) / 1e9 };
+        const { runs, runNs, missed } = program.stats();
+        return { runs: Number(runs), seconds: Number(runNs) / 1e9, missed: Number(missed) };
       }),
     auditLines: options.auditLines,
+    records: options.records,
     filterMode: options.filterMode,
   };
 }

@@ -67,7 +67,9 @@ export interface MetricsSource {
   receivers(): ArrayLike<number>;
   orphans(): number;
   /** [program] */
-  programRuns(): ArrayLike<{ runs: number; seconds: number }>;
+  programRuns(): ArrayLike<{ runs: number; seconds: number; missed: number }>;
+  /** Of the ring of events, over all CPUs. */
+  records(): { produced: number; delivered: number; unaccounted: number };
   auditLines(): { written: number; lost: number };
   /** One of `labels.filterModes`. */
   filterMode(): string;

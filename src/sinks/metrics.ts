@@ -148,6 +148,7 @@ function addEvents(registry: Registry, source: MetricsSource): void {
     const { available, size } = source.ringBytes();
     return [available, size];
   });
+  addRecords(registry, source);
   counter(
     registry,
     'audit_lines_total',
@@ -160,6 +161,19 @@ function addEvents(registry: Registry, source: MetricsSource): void {
   );
 }
 
+/** One reading of the accounts serves both families of a scrape. */
+function addRecords(registry: Registry, source: MetricsSource): void {
+  let totals = { produced: 0, delivered: 0, unaccounted: 0 };
+  const help = 'Records for the ring: made by the programs, and read by agents. The rest are drops.';
+  counter(registry, 'records_total', help, RECORD_STATES, () => {
+    totals = source.records();
+    return [totals.produced, totals.delivered];
+  });
+  const missing = 'Records that were made and neither read nor dropped: always 0, or something is wrong.';
+  gauge(registry, 'records_unaccounted', missing, [{}], () => [totals.unaccounted]);
+}
+
+const RECORD_STATES: Labels[] = [{ state: 'produced' }, { state: 'delivered' }];
 const RING_STATES: Labels[] = [{ state: 'available' }, { state: 'size' }];
 const LINE_RESULTS = ['written', 'lost'];
 
@@ -171,6 +185,10 @@ function addPrograms(registry: Registry, source: MetricsSource): void {
   const programs = labelProduct({ program: source.labels.programs });
   counter(registry, 'program_runs_total', 'Runs of each BPF program.', programs, () =>
     Array.from(source.programRuns(), ({ runs }) => runs),
+  );
+  const missed = 'Calls that a BPF program was not run for, since it was running on that CPU already.';
+  counter(registry, 'program_missed_total', missed, programs, () =>
+    Array.from(source.programRuns(), (each) => each.missed),
   );
   const help = 'Time spent in each BPF program; 0 unless the kernel counts it (kernel.bpf_stats_enabled).';
   counter(registry, 'program_run_seconds_total', help, programs, () =>

@@ -48,7 +48,7 @@ test('keeps hiding after kill -9, and the next agent knows the owner of what is 
   assert.ok(hidden > 0);
 });
 
-test('forgets the holder of a life that ended while no agent ran', async (t) => {
+test('goes on tagging while no agent runs: a life that the host began then is the host’s', async (t) => {
   const image = tempImage(t);
   const environment = agentEnvironment(t);
   const first = await startAgent(t, environment);
@@ -60,7 +60,7 @@ test('forgets the holder of a life that ended while no agent ran', async (t) => 
 
   const second = await startAgent(t, environment);
   const report = await second.json('explain', device);
-  assert.deepEqual([report.owner.class, report.hidden], ['unknown', false]);
+  assert.deepEqual([report.owner.class, report.hidden], ['initial', false]);
 });
 
 test('never replaces a filter that a receiver has set itself, and says so', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
+import type { BpfMap, RingReader } from '../../src/kernel/native.js';
 import { code, compile, native, within } from './support.js';
 
 const object = native.openObject(compile('ring'));
@@ -9,6 +10,21 @@ const ring = object.map('ring');
 const fill = object.program('fill');
 const fillLarge = object.program('fill_large');
 const packet = Buffer.alloc(64);
+
+/** Releases each batch as soon as it is read. */
+function openReader(
+  map: BpfMap,
+  onBatch: (batch: Buffer, count: number, reader: RingReader) => void,
+): RingReader {
+  const reader = native.openRingReader(map, (batch, count, end) => {
+    try {
+      onBatch(batch, count, reader);
+    } finally {
+      reader.release(end);
+    }
+  });
+  return reader;
+}
 
 /** The records of a batch, checked to fill it exactly. */
 function split(batch: Buffer, count: number): Buffer[] {
@@ -27,11 +43,12 @@ function split(batch: Buffer, count: number): Buffer[] {
 
 test('hands over all records of one wake-up in one call', async () => {
   const events = new EventEmitter();
-  const reader = native.openRingReader(ring, (batch, count) => events.emit('batch', batch, count));
+  const reader = openReader(ring, (batch, count) => events.emit('batch', batch, count));
   fill.testRun(packet, 1000);
   assert.equal(reader.stats().availableBytes, 1000 * 24);
   assert.equal(reader.stats().sizeBytes, ring.maxEntries);
   const [batch, count] = await within(10_000, 'batch', once(events, 'batch'));
+  await new Promise(setImmediate);
   assert.equal(count, 1000);
   const records = split(batch, count);
   const first = records[0]?.readUInt32LE(0) ?? -1;
@@ -46,7 +63,7 @@ test('hands over all records of one wake-up in one call', async () => {
 
 test('splits at 1 MiB without losing or repeating a record', () => {
   const batches: Buffer[][] = [];
-  const reader = native.openRingReader(ring, (batch, count) => {
+  const reader = openReader(ring, (batch, count) => {
     assert.ok(batch.length <= 1 << 20);
     batches.push(split(batch, count));
   });
@@ -64,7 +81,8 @@ test('splits at 1 MiB without losing or repeating a record', () => {
 
 test('drains without a wake-up, also from within the callback', () => {
   const counts: number[] = [];
-  const reader = native.openRingReader(ring, (_batch, count) => {
+  const reader = native.openRingReader(ring, (_batch, count, end) => {
+    reader.release(end);
     counts.push(count);
     if (counts.length === 1) {
       fill.testRun(packet, 3);
@@ -88,7 +106,7 @@ test('may be closed from within its callback', async () => {
   });
   assert.equal(await within(10_000, 'call', closed), 0);
   let records = 0;
-  const rest = native.openRingReader(ring, (_batch, count) => {
+  const rest = openReader(ring, (_batch, count) => {
     records += count;
   });
   rest.drain();
@@ -97,7 +115,7 @@ test('may be closed from within its callback', async () => {
 });
 
 test('a drain gives the exception of its callback to the caller', () => {
-  const reader = native.openRingReader(ring, () => {
+  const reader = openReader(ring, () => {
     throw new Error('from the callback');
   });
   fill.testRun(packet, 2);
@@ -133,4 +151,44 @@ test('refuses a map that is no ring', () => {
   words.close();
   assert.throws(() => native.openRingReader(words, () => {}), code('ERR_CLOSED'));
   maps.close();
+});
+
+test('keeps in the ring what is not released: the next reader gets it again', () => {
+  let upTo = 0n;
+  const first = native.openRingReader(ring, (_batch, _count, end) => {
+    upTo = end;
+  });
+  fill.testRun(packet, 2);
+  assert.equal(first.drain(), 2);
+  const half = upTo;
+  fill.testRun(packet, 3);
+  assert.equal(first.drain(), 3);
+  assert.equal(first.drain(), 0);
+  first.release(half);
+  assert.throws(() => first.release(half - 8n), RangeError);
+  assert.throws(() => first.release(upTo + 8n), RangeError);
+  assert.throws(() => first.release(1 as never), TypeError);
+  assert.equal(first.stats().availableBytes, 3 * 24);
+  first.close();
+  const second = openReader(ring, () => {});
+  assert.equal(second.drain(), 3);
+  assert.equal(second.stats().availableBytes, 0);
+  second.close();
+});
+
+test('wakes for what came while a batch waited for its release', async () => {
+  const events = new EventEmitter();
+  const reader = native.openRingReader(ring, (_batch, count, end) => events.emit('batch', count, end));
+  fill.testRun(packet, 1);
+  const [, first] = await within(10_000, 'first', once(events, 'batch'));
+  fill.testRun(packet, 4);
+  const next = once(events, 'batch');
+  reader.release(first as bigint);
+  const [count, second] = await within(10_000, 'second', next);
+  assert.equal(count, 4);
+  reader.release(second as bigint);
+  const last = once(events, 'batch');
+  fill.testRun(packet, 2);
+  assert.deepEqual((await within(10_000, 'third', last)).slice(0, 1), [2]);
+  reader.close();
 });

@@ -8,9 +8,10 @@ import {
   hookLinkPairs,
   hookPrograms,
   LINK_KINDS,
+  type LinkKind,
 } from '../../src/kernel/hooks.js';
 import { loadNative } from '../../src/kernel/native.js';
-import { AGENT_OBJECTS } from '../../src/kernel/paths.js';
+import { AGENT_OBJECTS, GATES_OBJECT } from '../../src/kernel/paths.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
 
 const native = loadNative();
@@ -25,14 +26,28 @@ const sections = new Map(
 const LINKS: readonly HookLink[] = HOOKS.flatMap(({ links }) => links);
 
 test('every program that a link names is in the objects, in a section of that kind of link', () => {
-  const prefixes: Record<string, string> = { socket_filter: 'socket' };
+  const forms: Partial<Record<LinkKind, RegExp>> = {
+    socket_filter: /^socket$/,
+    fentry: /^f(entry|exit)\//,
+    kprobe: /^k(ret)?probe\//,
+  };
   for (const { kind, programs } of LINKS) {
     assert.ok(programs.length > 0);
-    for (const name of programs) {
-      const section = sections.get(name);
-      assert.ok(section?.startsWith(prefixes[kind] ?? `${kind}/`), `${name}: ${section}`);
-    }
+    for (const name of programs)
+      assert.match(sections.get(name) ?? '', forms[kind] ?? new RegExp(`^${kind}/`));
   }
+});
+
+test('every program that is attached to the kernel or to receivers has a gate, in the same section', () => {
+  const gates = native.openObject(GATES_OBJECT);
+  const gateSections = new Map(gates.programs.map(({ name, section }) => [name, section]));
+  const gated = LINKS.filter(({ place }) => place !== 'listener').flatMap(({ programs }) => programs);
+  assert.deepEqual([...gateSections.keys()].sort(), [...new Set(gated)].map((name) => `${name}_gate`).sort());
+  for (const name of gated) {
+    assert.equal(gateSections.get(`${name}_gate`), sections.get(name));
+    assert.ok(gates.maps.includes(`${name}_slots`));
+  }
+  gates.close();
 });
 
 test('every program of the objects is named by a link, or is the iterator', () => {
@@ -62,14 +77,20 @@ test('no hook has two links of one kind: the label pairs of hook_attached are un
 });
 
 test('what sees the return of an ioctl is attached before what sees its call', () => {
-  const [exit, enter] = HOOKS.find(({ name }) => name === 'loop_ioctl')?.links[0]?.programs ?? [];
-  assert.match(exit ?? '', /_exit_/);
-  assert.match(enter ?? '', /_enter_/);
+  const isReturn = (name: string): boolean => /_(fexit|kretprobe|exit_tp_btf)$/.test(name);
+  for (const { programs, kind } of HOOKS.find(({ name }) => name === 'loop_ioctl')?.links ?? []) {
+    const order = programs.map(isReturn);
+    assert.deepEqual(order, [...order].sort().reverse(), kind);
+    assert.ok(order.includes(true) && order.includes(false));
+  }
 });
 
 test('the programs of the chosen links load together, and no other with them', () => {
-  const names = hookPrograms();
-  assert.deepEqual([...new Set(names)], names);
+  assert.deepEqual([...new Set(hookPrograms())], hookPrograms());
+  // The links that every kernel takes.
+  const names = HOOKS.flatMap(({ links }) => links.at(-1)?.programs ?? []).filter(
+    (name, at, all) => all.indexOf(name) === at,
+  );
   const loaded = loadPrograms(native, { programs: names, reuse: new Map(), sizes: {} });
   try {
     for (const name of names) assert.ok(loaded.program(name).id > 0, name);

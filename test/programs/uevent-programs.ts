@@ -5,7 +5,7 @@ import { decodeBatch } from '../../src/events/decode.js';
 import { type OwnerEntry, readOwnerEntry, type UeventEvent, writeOwnerEntry } from '../../src/kernel/abi.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
-import { type FilterModeName, writeSettings } from '../../src/kernel/settings.js';
+import { changeSettings, type FilterModeName } from '../../src/kernel/settings.js';
 import { NOBODY } from '../event-fixture.js';
 
 export const native = loadNative();
@@ -36,7 +36,7 @@ function message(text: string | Uint8Array): Buffer {
 }
 
 export function setMode(mode: FilterModeName): void {
-  writeSettings(programs.map('settings'), { mode, udevTgid: 0 });
+  changeSettings(programs.map('settings'), { mode, udevTgid: 0 });
 }
 
 /** What a receiver of the host gets. */

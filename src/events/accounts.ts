@@ -1,0 +1,67 @@
+/**
+ * The accounts of the records: each CPU's programs count what they make (`produced`) and what found no room (drops);
+ * the agent counts what it reads. produced = delivered + drops, or records are unaccounted for.
+ */
+import { DROP_REASON } from '../kernel/abi.js';
+import { readCountersByCpu } from '../kernel/counters.js';
+import type { BpfMap } from '../kernel/native.js';
+import type { LoopEvent } from './decode.js';
+
+export interface RecordTotals {
+  produced: number;
+  delivered: number;
+  unaccounted: number;
+}
+
+export interface Accounts {
+  /** A record has been read. */
+  note(event: LoopEvent): void;
+  /** After the first drain: what an earlier agent read is what is neither here nor dropped. */
+  begin(): void;
+  /** Reads the counters, has `drain` read the ring, and compares. */
+  check(drain: () => void): RecordTotals;
+  /** As of the last check. */
+  totals(): RecordTotals;
+}
+
+/** The reasons for which a record was numbered and never got into the ring. */
+const LOST = [DROP_REASON.RING_FULL, DROP_REASON.INFLIGHT_FULL];
+
+export function openAccounts(maps: { recordSeq: BpfMap; dropCounts: BpfMap }): Accounts {
+  const produced = (): number[] => readCountersByCpu(maps.recordSeq, 0);
+  const dropped = (): number[] => {
+    const reasons = LOST.map((reason) => readCountersByCpu(maps.dropCounts, reason));
+    return produced().map((_, cpu) => reasons.reduce((sum, each) => sum + (each[cpu] ?? 0), 0));
+  };
+  const atStart = { produced: produced(), dropped: dropped() };
+  const read = atStart.produced.map(() => 0);
+  const earlier = atStart.produced.map(() => 0);
+  let base: number[] = earlier;
+  let totals: RecordTotals = { produced: 0, delivered: 0, unaccounted: 0 };
+  let missingBefore: number[] = earlier;
+  const sum = (list: readonly number[]): number => list.reduce((all, each) => all + each, 0);
+
+  return {
+    note({ record: { header } }) {
+      const { cpu } = header;
+      read[cpu] = (read[cpu] ?? 0) + 1;
+      if (Number(header.cpuSeq) < (atStart.produced[cpu] ?? 0)) earlier[cpu] = (earlier[cpu] ?? 0) + 1;
+    },
+    begin() {
+      base = atStart.produced.map((count, cpu) => count - (atStart.dropped[cpu] ?? 0) - (earlier[cpu] ?? 0));
+    },
+    check(drain) {
+      const made = produced();
+      drain();
+      const lost = dropped();
+      const delivered = made.map((_, cpu) => (base[cpu] ?? 0) + (read[cpu] ?? 0));
+      const missing = made.map((count, cpu) => Math.max(0, count - (lost[cpu] ?? 0) - (delivered[cpu] ?? 0)));
+      // One that was being written while the ring was read is there at the next check.
+      const unaccounted = missing.map((count, cpu) => Math.min(count, missingBefore[cpu] ?? 0));
+      missingBefore = missing;
+      totals = { produced: sum(made), delivered: sum(delivered), unaccounted: sum(unaccounted) };
+      return totals;
+    },
+    totals: () => totals,
+  };
+}

@@ -1,0 +1,176 @@
+/**
+ * The gates (bpf/gates.bpf.c): what is attached to the kernel, and pinned. A set of programs is put beside the one that
+ * acts, and made to act by one store; the gates and the set that acts go on without the agent.
+ */
+import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { createError } from '../errors.js';
+import type { BpfLink, BpfMap, BpfObject, BpfProgram, NativeAddon } from './native.js';
+import { GATES_OBJECT } from './paths.js';
+
+const KEY = Buffer.alloc(4);
+const NO_SET = 2;
+/** Folders; in the order in which a gate is taken away: the link first, what is called after what calls. */
+const PARTS = ['links', 'programs', 'slots'] as const;
+type Part = (typeof PARTS)[number];
+
+interface Gate {
+  slots: BpfMap;
+  /** Null: attached to sockets, not to the kernel. */
+  link: BpfLink | null;
+  /** Of a gate for sockets. */
+  program: BpfProgram | null;
+  pinned: boolean;
+}
+
+export interface Gates {
+  /** Whether an earlier agent left it attached. */
+  isPinned(name: string): boolean;
+  /** Loads what is missing of these, without attaching. Throws what the kernel said, and then none of them is there. */
+  load(names: readonly string[]): void;
+  attach(name: string): void;
+  /** Takes a gate off the kernel, and its pins away. */
+  remove(name: string): void;
+  /** The program of a gate for sockets. */
+  program(name: string): BpfProgram;
+  /** Puts a program into the set that does not act yet. */
+  fill(name: string, program: BpfProgram): void;
+  /** Puts a program into the set that acts. */
+  replace(name: string, program: BpfProgram): void;
+  /** One store: from now on the filled set acts. Before it every gate is filled, or passes. */
+  switchSets(): void;
+  /** Empties the set that no longer acts. */
+  forgetOldSet(): void;
+  pin(): void;
+  /** Removes every gate that is not named. */
+  keepOnly(names: ReadonlySet<string>): void;
+  /** Ids of the programs that are attached to the kernel. */
+  linkedPrograms(): number[];
+  close(): void;
+}
+
+/** `folder` may not exist yet. `names`: all gates there can be. */
+export function openGates(native: NativeAddon, folder: string, names: readonly string[]): Gates {
+  const gates = new Map<string, Gate>();
+  const waiting = new Map<string, BpfObject>();
+  const objects: BpfObject[] = [];
+  const at = (name: string, part: Part): string => join(folder, part, name);
+  const actingPath = join(folder, 'acting');
+  let actingMap: BpfMap | undefined = existsSync(actingPath) ? native.openPinnedMap(actingPath) : undefined;
+
+  for (const name of names) {
+    if (!existsSync(at(name, 'slots'))) continue;
+    const [link, program] = [existsSync(at(name, 'links')), existsSync(at(name, 'programs'))];
+    if (!link && !program) continue;
+    gates.set(name, {
+      slots: native.openPinnedMap(at(name, 'slots')),
+      link: link ? native.openPinnedLink(at(name, 'links')) : null,
+      program: program ? native.openPinnedProgram(at(name, 'programs')) : null,
+      pinned: true,
+    });
+  }
+
+  const gate = (name: string): Gate => {
+    const found = gates.get(name);
+    if (found === undefined) throw createError('ERR_INTERNAL', { reason: `no gate ${name}` });
+    return found;
+  };
+  const acting = (): number => actingMap?.get(KEY)?.readUInt32LE() ?? NO_SET;
+  const next = (): number => (acting() === 0 ? 1 : 0);
+  const put = (name: string, set: number, program: BpfProgram): void =>
+    gate(name).slots.put(word(set), word(program.fd));
+
+  function remove(name: string): void {
+    const found = gates.get(name);
+    if (found === undefined) return;
+    gates.delete(name);
+    if (found.pinned) for (const part of PARTS) if (existsSync(at(name, part))) unlinkSync(at(name, part));
+    found.link?.close();
+    found.program?.close();
+    found.slots.close();
+  }
+
+  return {
+    isPinned: (name) => gates.get(name)?.pinned === true,
+    load(wanted) {
+      const missing = wanted.filter((name) => !gates.has(name));
+      if (missing.length === 0) return;
+      const object = native.openObject(GATES_OBJECT);
+      try {
+        for (const { name } of object.programs)
+          object.setAutoload(
+            name,
+            missing.some((each) => name === `${each}_gate`),
+          );
+        for (const name of object.maps.filter((each) => each.endsWith('_slots')))
+          object.setAutocreate(
+            name,
+            missing.some((each) => name === `${each}_slots`),
+          );
+        if (actingMap) object.reuseMap('acting', actingMap);
+        object.load();
+      } catch (error) {
+        object.close();
+        throw error;
+      }
+      objects.push(object);
+      if (actingMap === undefined) {
+        actingMap = object.map('acting');
+        actingMap.put(KEY, word(NO_SET));
+      }
+      for (const name of missing) {
+        waiting.set(name, object);
+        gates.set(name, { slots: object.map(`${name}_slots`), link: null, program: null, pinned: false });
+      }
+    },
+    attach(name) {
+      const found = gate(name);
+      if (found.link === null && !found.pinned)
+        found.link = (waiting.get(name) as BpfObject).program(`${name}_gate`).attach();
+    },
+    remove,
+    program(name) {
+      const found = gate(name);
+      found.program ??= (waiting.get(name) as BpfObject).program(`${name}_gate`);
+      return found.program;
+    },
+    fill: (name, program) => put(name, next(), program),
+    replace: (name, program) => put(name, acting(), program),
+    switchSets() {
+      actingMap?.put(KEY, word(next()));
+    },
+    forgetOldSet() {
+      for (const { slots } of gates.values()) slots.delete(word(next()));
+    },
+    pin() {
+      for (const part of PARTS) mkdirSync(join(folder, part), { recursive: true, mode: 0o700 });
+      if (actingMap && !existsSync(actingPath)) actingMap.pin(actingPath);
+      for (const [name, found] of gates) {
+        if (found.pinned) continue;
+        found.slots.pin(at(name, 'slots'));
+        found.program?.pin(at(name, 'programs'));
+        found.link?.pin(at(name, 'links'));
+        found.pinned = true;
+      }
+    },
+    keepOnly(wanted) {
+      for (const name of [...gates.keys()]) if (!wanted.has(name)) remove(name);
+    },
+    linkedPrograms: () => [...gates.values()].flatMap(({ link }) => link?.programId ?? []),
+    close() {
+      for (const { slots, link, program } of gates.values()) {
+        link?.close();
+        program?.close();
+        slots.close();
+      }
+      actingMap?.close();
+      for (const object of objects) object.close();
+    },
+  };
+}
+
+function word(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
