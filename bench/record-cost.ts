@@ -46,6 +46,7 @@ let records = 0;
 const ring = openEventRing(native, audit.map('events'), async ({ events }) => {
   records += events.length;
 });
+await ring.start();
 
 const measure = async (links: BpfLink[]): Promise<number> => {
   // Another process: this one's event loop must go on reading the ring.
@@ -63,7 +64,7 @@ const kinds: Record<string, () => BpfLink[]> = {
 const times: Record<string, number[]> = { bare: [], empty: [], audit: [] };
 for (let round = 0; round < ROUNDS; round++)
   for (const [kind, attach] of Object.entries(kinds)) times[kind]?.push(await measure(attach()));
-ring.drain();
+await ring.readAll();
 ring.close();
 audit.close();
 empty.close();

@@ -233,11 +233,10 @@ Napi::Value Object::SetMaxEntries(const Napi::CallbackInfo &info)
 Napi::Value Object::SetAutocreate(const Napi::CallbackInfo &info)
 {
 	std::string name = TextArgument(info, 0, "name");
-	if (!info[1].IsBoolean())
-		throw Napi::TypeError::New(info.Env(), "autocreate must be a boolean");
+	bool autocreate = BooleanArgument(info, 1, "autocreate");
 	RequireUnloaded(info.Env(), "setAutocreate");
-	int error = bpf_map__set_autocreate(FindMap(info.Env(), "setAutocreate", name),
-					    info[1].As<Napi::Boolean>().Value());
+	struct bpf_map *map = FindMap(info.Env(), "setAutocreate", name);
+	int error = bpf_map__set_autocreate(map, autocreate);
 	if (error)
 		ThrowErrno(info.Env(), "setAutocreate", -error, name);
 	return info.Env().Undefined();
@@ -262,7 +261,8 @@ Napi::Value Object::GetMap(const Napi::CallbackInfo &info)
 	struct bpf_map *map = FindMap(info.Env(), "map", name);
 	RequireLoaded(info.Env(), "map");
 	int fd = bpf_map__fd(map);
-	if (fd < 0)
+	// A newer libbpf keeps a placeholder for the fd of a map that was not created.
+	if (fd < 0 || !bpf_map__autocreate(map))
 		ThrowReason(info.Env(), "map", ENOENT, name, "not created");
 	return Map::FromFd(info.Env(), "map", Duplicate(info.Env(), "map", fd), name);
 }

@@ -122,13 +122,17 @@ class RingPump : public std::enable_shared_from_this<RingPump>
 	void Resume();
 
 	enum class Caller { kEventLoop, kScript };
-	// Number of records, or -1 with an exception pending.
+	// One batch: its number of records, or -1 with an exception pending.
 	int64_t Pump(Caller caller);
 	void Release(uint64_t position);
 
 	uint64_t AvailableBytes() const
 	{
 		return ring_.Producer() - ring_.Consumer();
+	}
+	uint64_t UnreadBytes() const
+	{
+		return ring_.Producer() - read_;
 	}
 	uint32_t SizeBytes() const
 	{
@@ -143,6 +147,7 @@ class RingPump : public std::enable_shared_from_this<RingPump>
 	Batch NextBatch(uint64_t target);
 	int UpdatePoll();
 	bool Deliver(Caller caller, const Batch &batch);
+	void PumpOrRaise() noexcept;
 	void RaiseFatal(int error);
 
 	Napi::Env env_;
@@ -153,6 +158,9 @@ class RingPump : public std::enable_shared_from_this<RingPump>
 	uint32_t size_ = 0;
 	// Up to here it is read; up to the consumer's position it is released too.
 	uint64_t read_ = 0;
+	// End of the last batch. From it to read_ there are discarded records alone, which nobody is
+	// told of and nobody releases.
+	uint64_t delivered_ = 0;
 	struct uv_poll_s *poll_ = nullptr;
 	napi_async_cleanup_hook_handle hook_ = nullptr;
 	bool paused_ = false;
@@ -166,7 +174,7 @@ void RingPump::Start(const MapState &map)
 	int error = ring_.Map(map_.Get(), size_);
 	if (error)
 		ThrowErrno(env_, "openRingReader", error, map.name);
-	read_ = ring_.Consumer();
+	read_ = delivered_ = ring_.Consumer();
 	struct uv_loop_s *loop = nullptr;
 	if (napi_get_uv_event_loop(env_, &loop) != napi_ok ||
 	    strcmp(uv_handle_type_name(kUvPoll), "poll") != 0)
@@ -241,20 +249,23 @@ void RingPump::Resume()
 }
 
 // The kernel says "readable" as long as anything is unreleased, and wakes only for a record that finds
-// everything released. So with records that are read and not released there is nothing to wait for:
-// their release looks for more.
+// everything released. So while records are read and not released nothing is waited for: their release
+// looks for more, and nothing is read faster than it is dealt with.
 int RingPump::UpdatePoll()
 {
 	if (!poll_)
 		return 0;
-	if (!paused_ && (read_ == ring_.Consumer() || read_ != ring_.Producer()))
-		return uv_poll_start(poll_, kUvReadable, OnReadable);
-	uv_poll_stop(poll_);
-	return 0;
+	bool wanted = !paused_ && read_ == ring_.Consumer();
+	// A second start would cost system calls.
+	if (wanted == !!uv_is_active(reinterpret_cast<struct uv_handle_s *>(poll_)))
+		return 0;
+	return wanted ? uv_poll_start(poll_, kUvReadable, OnReadable) : uv_poll_stop(poll_);
 }
 
 void RingPump::Release(uint64_t position)
 {
+	if (position == delivered_)
+		position = read_;
 	if (position < ring_.Consumer() || position > read_)
 		ThrowRange(env_, "position is not between what is released and what is read");
 	ring_.SetConsumer(position);
@@ -277,10 +288,24 @@ void RingPump::OnReadable(struct uv_poll_s *poll, int status, int) noexcept
 		uv_poll_stop(poll);
 		pump->RaiseFatal(-status);
 	} else {
-		pump->Pump(Caller::kEventLoop);
-		pump->UpdatePoll();
+		pump->PumpOrRaise();
 	}
 	napi_close_handle_scope(pump->env_, scope);
+}
+
+void RingPump::PumpOrRaise() noexcept
+{
+	try {
+		Pump(Caller::kEventLoop);
+		UpdatePoll();
+	} catch (const Napi::Error &error) {
+		// The next attempt would fail as well, at once.
+		Pause();
+		napi_fatal_exception(env_, error.Value());
+	} catch (const std::exception &) {
+		Pause();
+		RaiseFatal(ENOMEM);
+	}
 }
 
 void RingPump::RaiseFatal(int error)
@@ -295,39 +320,41 @@ void RingPump::RaiseFatal(int error)
 Batch RingPump::NextBatch(uint64_t target)
 {
 	Batch batch;
-	while (static_cast<int64_t>(target - read_) > 0) {
-		uint32_t length = ring_.LengthAt(read_);
+	// Another reader has released what this one has not read: its bytes may be others by now.
+	if (static_cast<int64_t>(ring_.Consumer() - read_) > 0)
+		read_ = delivered_ = ring_.Consumer();
+	uint64_t at = read_;
+	while (static_cast<int64_t>(target - at) > 0) {
+		uint32_t length = ring_.LengthAt(at);
 		// Reserved, and not written yet.
 		if (length & BPF_RINGBUF_BUSY_BIT)
 			break;
 		uint32_t size = length & ~BPF_RINGBUF_DISCARD_BIT;
+		size_t step = Batch::Needed(size);
+		if (step > target - at || step > size_)
+			ThrowReason(env_, "ring", EBADMSG, "", "a record passes the ring's end");
 		if (!(length & BPF_RINGBUF_DISCARD_BIT)) {
-			if (batch.count && batch.bytes.size() + Batch::Needed(size) > kBatchBytes)
+			if (batch.count && batch.bytes.size() + step > kBatchBytes)
 				break;
-			batch.Append(ring_.RecordAt(read_), size);
+			batch.Append(ring_.RecordAt(at), size);
 		}
-		read_ += Batch::Needed(size);
+		at += step;
 	}
+	if (batch.count)
+		delivered_ = at;
+	else if (at != read_ && static_cast<int64_t>(ring_.Consumer() - delivered_) >= 0)
+		ring_.SetConsumer(at);
+	read_ = at;
 	return batch;
 }
 
 int64_t RingPump::Pump(Caller caller)
 {
-	// What was there at the beginning and no more, or a busy producer would never let the event
-	// loop go on.
-	const uint64_t target = ring_.Producer();
-	int64_t total = 0;
-	while (!closed_) {
-		Batch batch = NextBatch(target);
-		if (batch.count == 0)
-			break;
-		total += batch.count;
-		// The callback may close the reader or drain it itself: nothing of ours is under
-		// way here.
-		if (!Deliver(caller, batch))
-			return -1;
-	}
-	return total;
+	Batch batch = NextBatch(ring_.Producer());
+	if (batch.count == 0)
+		return 0;
+	// The callback may close the reader or drain it itself: nothing of ours is under way here.
+	return Deliver(caller, batch) ? batch.count : -1;
 }
 
 bool RingPump::Deliver(Caller caller, const Batch &batch)
@@ -410,6 +437,8 @@ Napi::Value RingReader::Stats(const Napi::CallbackInfo &info)
 	stats.Set(
 	    "availableBytes",
 	    Napi::Number::New(info.Env(), static_cast<double>(state_->pump->AvailableBytes())));
+	stats.Set("unreadBytes",
+		  Napi::Number::New(info.Env(), static_cast<double>(state_->pump->UnreadBytes())));
 	stats.Set("sizeBytes", Napi::Number::New(info.Env(), state_->pump->SizeBytes()));
 	return stats;
 }
@@ -428,11 +457,12 @@ Napi::Value RingReader::Resume(const Napi::CallbackInfo &info)
 
 Napi::Value RingReader::Release(const Napi::CallbackInfo &info)
 {
+	if (!info[0].IsBigInt())
+		ThrowType(info.Env(), "position must be a bigint");
 	bool lossless = false;
-	uint64_t position =
-	    info[0].IsBigInt() ? info[0].As<Napi::BigInt>().Uint64Value(&lossless) : 0;
+	uint64_t position = info[0].As<Napi::BigInt>().Uint64Value(&lossless);
 	if (!lossless)
-		throw Napi::TypeError::New(info.Env(), "position must be a bigint of 64 bits");
+		ThrowRange(info.Env(), "position must have 64 bits and no sign");
 	state_->pump->Release(position);
 	return info.Env().Undefined();
 }

@@ -71,21 +71,21 @@ Napi::Value UeventListener::Attach(const Napi::CallbackInfo &info)
 	if (error)
 		ThrowErrno(info.Env(), "attach", error, program.name);
 	// Only now, so that no uevent is ever queued unfiltered.
-	error = Bind();
+	error = Bind(state_->groups);
 	if (error)
 		ThrowErrno(info.Env(), "attach", error, "bind");
 	return info.Env().Undefined();
 }
 
-int UeventListener::Bind()
+int UeventListener::Bind(uint32_t groups)
 {
-	if (state_->bound)
-		return 0;
 	struct sockaddr_nl address = {};
-	address.nl_family = AF_NETLINK;
-	address.nl_groups = state_->groups;
-	if (bind(state_->socket.Get(), reinterpret_cast<struct sockaddr *>(&address),
-		 sizeof(address)))
+	socklen_t size = sizeof(address);
+	// Bound again, it must keep its portid.
+	if (getsockname(state_->socket.Get(), reinterpret_cast<struct sockaddr *>(&address), &size))
+		return errno;
+	address.nl_groups = groups;
+	if (bind(state_->socket.Get(), reinterpret_cast<struct sockaddr *>(&address), size))
 		return errno;
 	state_->bound = true;
 	return 0;
@@ -94,7 +94,8 @@ int UeventListener::Bind()
 Napi::Value UeventListener::Send(const Napi::CallbackInfo &info)
 {
 	std::string text = TextArgument(info, 0, "text");
-	int error = Bind();
+	// Without a filter it must not hear the kernel's.
+	int error = state_->bound ? 0 : Bind(0);
 	if (error)
 		ThrowErrno(info.Env(), "send", error, "bind");
 	struct sockaddr_nl to = {};
@@ -110,8 +111,9 @@ Napi::Value UeventListener::Send(const Napi::CallbackInfo &info)
 		   reinterpret_cast<struct sockaddr *>(&to), sizeof(to)) < 0 &&
 	    errno != EPERM && errno != ECONNREFUSED)
 		ThrowErrno(info.Env(), "send", errno);
+	// A queue that overflowed says so once, amid what it holds.
 	char byte;
-	while (recv(own, &byte, sizeof(byte), MSG_DONTWAIT) >= 0)
+	while (recv(own, &byte, sizeof(byte), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
 		continue;
 	return info.Env().Undefined();
 }

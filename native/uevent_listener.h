@@ -29,7 +29,7 @@ class UeventListener : public Wrapped<UeventListener, ListenerState>
 	Napi::Value Cookie(const Napi::CallbackInfo &info);
 	Napi::Value Attach(const Napi::CallbackInfo &info);
 	Napi::Value Send(const Napi::CallbackInfo &info);
-	int Bind();
+	int Bind(uint32_t groups);
 };
 
 } // namespace loopwarden

@@ -21,6 +21,7 @@ size_t uv_handle_size(int type);
 const char *uv_handle_type_name(int type);
 void *uv_handle_get_data(const struct uv_handle_s *handle);
 void uv_handle_set_data(struct uv_handle_s *handle, void *data);
+int uv_is_active(const struct uv_handle_s *handle);
 void uv_unref(struct uv_handle_s *handle);
 void uv_close(struct uv_handle_s *handle, uv_close_cb on_close);
 int uv_poll_init(struct uv_loop_s *loop, struct uv_poll_s *handle, int fd);

@@ -38,7 +38,7 @@ import type { AuditDevice } from './sinks/audit-record.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
 import { createEventFeed } from './sinks/event-feed.js';
 import { createKernelMetrics } from './sinks/kernel-metrics.js';
-import { readWrittenKeys, recordKey } from './sinks/log-tail.js';
+import { readWrittenKeys, recordKey, removeTornLine } from './sinks/log-tail.js';
 import { createMetrics } from './sinks/metrics.js';
 import { readRevision, VERSION } from './version.js';
 import { type AgentStatus, createAgentApi } from './web/agent-api.js';
@@ -74,6 +74,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   ensureLoopDriver();
 
   // The sinks, last station first: each later one is there when the one before it opens.
+  removeTornLine(config.audit.path);
   const auditLog = await openAuditLog({
     path: config.audit.path,
     onState: ({ failing, reason }) =>
@@ -167,7 +168,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
       receivers: receivers.list,
       ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
       auditLines,
-      records: () => accounts.check(() => ring.drain()),
+      records: () => accounts.check(() => ring.stats().unreadBytes === 0),
       filterMode: filter.mode,
       build,
     }),
@@ -212,22 +213,21 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   cleanup.add(() => clearInterval(housekeeping));
   started = true;
   recordAgent('start');
-  readOut();
+  await readOut();
 
   return {
     status,
     async stop() {
-      ring.drain();
+      await ring.readAll();
       recordAgent('stop');
-      await ring.settle();
       await cleanup.run();
     },
   };
 
   /** What was recorded while no agent ran. */
-  function readOut(): void {
+  async function readOut(): Promise<void> {
     if (ring.stats().availableBytes > 0) written = readWrittenKeys(config.audit.path);
-    const records = ring.drain();
+    const records = await ring.start();
     written = new Set();
     accounts.begin();
     if (records > 0) log.info({ records }, 'records of the time without an agent, read out');
@@ -297,7 +297,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
 
   function keepHouse(): void {
     filter.refresh();
-    const { unaccounted } = accounts.check(() => ring.drain());
+    const { unaccounted } = accounts.check(() => ring.stats().unreadBytes === 0);
     if (unaccounted > unaccountedSeen)
       log.error({ unaccounted: unaccounted - unaccountedSeen }, 'records are unaccounted for');
     unaccountedSeen = unaccounted;

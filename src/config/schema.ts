@@ -73,7 +73,9 @@ export const configSchema = z.strictObject({
   pins: z.strictObject({
     path: absolutePath
       .default('/sys/fs/bpf/loopwarden')
-      .meta({ description: 'Folder on a BPF file system that keeps the owner map between runs' }),
+      .meta({
+        description: 'Folder on a BPF file system for the programs, links and maps that outlive the agent',
+      }),
   }),
   hooks: z.strictObject({
     avoid: z.array(z.enum(LINK_KINDS)).max(LINK_KINDS.length).default([]).meta({

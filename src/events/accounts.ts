@@ -18,8 +18,8 @@ export interface Accounts {
   note(event: LoopEvent): void;
   /** After the first drain: what an earlier agent read is what is neither here nor dropped. */
   begin(): void;
-  /** Reads the counters, has `drain` read the ring, and compares. */
-  check(drain: () => void): RecordTotals;
+  /** Reads the counters and compares, if `isEmpty` says that nothing waits in the ring. */
+  check(isEmpty: () => boolean): RecordTotals;
   /** As of the last check. */
   totals(): RecordTotals;
 }
@@ -50,16 +50,20 @@ export function openAccounts(maps: { recordSeq: BpfMap; dropCounts: BpfMap }): A
     begin() {
       base = atStart.produced.map((count, cpu) => count - (atStart.dropped[cpu] ?? 0) - (earlier[cpu] ?? 0));
     },
-    check(drain) {
+    check(isEmpty) {
       const made = produced();
-      drain();
       const lost = dropped();
       const delivered = made.map((_, cpu) => (base[cpu] ?? 0) + (read[cpu] ?? 0));
       const missing = made.map((count, cpu) => Math.max(0, count - (lost[cpu] ?? 0) - (delivered[cpu] ?? 0)));
-      // One that was being written while the ring was read is there at the next check.
+      const known = { produced: sum(made), delivered: sum(delivered) };
+      if (!isEmpty()) {
+        totals = { ...known, unaccounted: totals.unaccounted };
+        return totals;
+      }
+      // One that came since the counters were read, or was being written, is there at the next check.
       const unaccounted = missing.map((count, cpu) => Math.min(count, missingBefore[cpu] ?? 0));
       missingBefore = missing;
-      totals = { produced: sum(made), delivered: sum(delivered), unaccounted: sum(unaccounted) };
+      totals = { ...known, unaccounted: sum(unaccounted) };
       return totals;
     },
     totals: () => totals,

@@ -9,17 +9,17 @@ import { type DecodedBatch, decodeBatch, headersOf } from './decode.js';
 const GATHER_MS = 2;
 
 export interface EventRing {
-  /** Reads what there is now. */
-  drain(): number;
-  /** Resolves when everything that was read is written and released. */
-  settle(): Promise<void>;
-  stats(): { availableBytes: number; sizeBytes: number };
+  /** Reads what is there, and from then on what comes; resolves with how many records waited. */
+  start(): Promise<number>;
+  /** Reads what there is, batch by batch, and resolves when all of it is written and released. */
+  readAll(): Promise<number>;
+  stats(): { availableBytes: number; unreadBytes: number; sizeBytes: number };
   close(): void;
 }
 
 /**
  * `onBatch` is called on the event loop, once for each wake-up, in the order of the kernel. What it returns says when
- * the batch is written: until then it stays in the ring, where an agent that dies leaves it to the next.
+ * the batch is written: until then it stays in the ring, where an agent that dies leaves it to the next. Nothing is read before `start`.
  */
 export function openEventRing(
   native: NativeAddon,
@@ -38,14 +38,29 @@ export function openEventRing(
     if (timer !== undefined) return;
     reader.pause();
     timer = setTimeout(() => {
-      reader.drain();
       timer = undefined;
       reader.resume();
     }, GATHER_MS);
   });
+  reader.pause();
+
+  async function readAll(): Promise<number> {
+    let records = 0;
+    for (let batch = reader.drain(); batch > 0; batch = reader.drain()) {
+      records += batch;
+      await written;
+    }
+    await written;
+    return records;
+  }
+
   return {
-    drain: () => reader.drain(),
-    settle: () => written,
+    async start() {
+      const records = await readAll();
+      if (timer === undefined) reader.resume();
+      return records;
+    },
+    readAll,
     stats: () => reader.stats(),
     close() {
       closed = true;
@@ -72,7 +87,7 @@ export function measureGap(native: NativeAddon, map: BpfMap): Gap {
       gap.records++;
     }
   });
-  reader.drain();
+  while (reader.drain() > 0);
   reader.close();
   return gap;
 }

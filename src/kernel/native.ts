@@ -96,22 +96,22 @@ export interface BpfMap {
   close(): void;
 }
 /**
- * Reads a BPF ring buffer on Node's event loop (the map's fd polled by libuv). All records found at one wake-up go
+ * Reads a BPF ring buffer on Node's event loop (the map's fd polled by libuv). The records found at a wake-up go
  * to `onBatch` as one Buffer, each record preceded by its length (u32) and a u32 of padding, every record padded to
- * 8 bytes. A batch holds at most 1 MiB; more records make more calls.
+ * 8 bytes. A batch holds at most 1 MiB; the rest follows when it is released.
  *
  * What is read stays in the ring until it is released, also when this process dies: the next reader begins there.
  */
 export interface RingReader {
-  /** Reads what there is now and was not read yet, without a wake-up; returns the number of records. */
+  /** Reads one batch of what was not read yet, without a wake-up; returns its number of records. */
   drain(): number;
   /**
    * Gives the room up to this position (a batch's `end`) back to the ring. Until all that was read is released, new
    * records make no wake-up. Throws RangeError for a position that was released before or is not read yet.
    */
   release(position: bigint): void;
-  /** Bytes that wait in the ring, and its size. */
-  stats(): { availableBytes: number; sizeBytes: number };
+  /** Bytes that are not released, those of them that are not read, and the ring's size. */
+  stats(): { availableBytes: number; unreadBytes: number; sizeBytes: number };
   /** No wake-up until `resume`; `drain` still reads. */
   pause(): void;
   /** What came meanwhile wakes at once. */

@@ -35,6 +35,7 @@ test('a pinned link outlives its handle', () => {
   const path = join(pinDirectory(), 'link');
   const link = counter.attach();
   const { id } = link;
+  assert.equal(link.programId, counter.id);
   assert.throws(() => link.unpin(), code('ENOENT'));
   link.pin(path);
   assert.throws(() => link.pin(`${path}2`), code('EBUSY'));

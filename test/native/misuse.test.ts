@@ -130,3 +130,11 @@ test('paths with NUL and relative nonsense are refused', () => {
   assert.throws(() => native.mountBpffs('/no/such/directory'), code('ENOENT'));
   assert.throws(() => native.mountBpffs(3 as never), TypeError);
 });
+
+test('an ioctl gives its result or its errno', () => {
+  const getNamespaceType = 0xb703;
+  assert.equal(native.ioctl('/proc/self/ns/user', getNamespaceType, 0), 0x10000000);
+  assert.equal(native.ioctl('/dev/null', getNamespaceType, 0), -25);
+  assert.throws(() => native.ioctl('/no/such/file', getNamespaceType, 0), code('ENOENT'));
+  assert.throws(() => native.ioctl('/dev/null', -1, 0), RangeError);
+});

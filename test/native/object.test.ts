@@ -102,6 +102,20 @@ test('changes the number of entries before the load only', () => {
   object.close();
 });
 
+test('makes no map that is not to be made', () => {
+  const object = native.openObject(compile('maps'));
+  object.setAutocreate('words', false);
+  object.setAutocreate('array', false);
+  object.setAutocreate('array', true);
+  assert.throws(() => object.setAutocreate('absent', false), code('ENOENT'));
+  assert.throws(() => object.setAutocreate('words', 0 as never), TypeError);
+  object.load();
+  assert.throws(() => object.map('words'), code('ENOENT'));
+  object.map('array').close();
+  assert.throws(() => object.setAutocreate('words', true), code('EBUSY'));
+  object.close();
+});
+
 test('joins two objects that share a map and a constant', () => {
   const joined = join(scratch, 'joined.o');
   const linker = native.openLinker(joined);
@@ -129,6 +143,7 @@ test('describes a loaded program', () => {
   assert.equal(program.name, 'count');
   assert.ok(program.fd > 2 && program.id > 0 && program.verifiedInstructions > 5);
   assert.equal(typeof program.stats().runs, 'bigint');
+  assert.equal(program.stats().missed, 0n);
   assert.throws(() => program.attach(), code('EOPNOTSUPP'));
   assert.throws(() => program.testRun(Buffer.alloc(64), 0), RangeError);
   assert.throws(() => program.testRun(Buffer.alloc(1)), code('EINVAL'));

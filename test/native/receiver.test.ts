@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { closeSync, fstatSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import type { AttachOutcome } from '../../src/kernel/native.js';
 import { code, compile, native, startReceiver, within } from './support.js';
@@ -69,6 +69,59 @@ test('the listener hears nothing before it has its filter', () => {
   assert.throws(() => listener.attach({} as never), TypeError);
   listener.attach(dropAll);
   listener.attach(dropAll);
+  listener.close();
+});
+
+/** How the kernel lists a bound netlink socket. */
+function listed(inode: bigint): { groups: number; queuedBytes: number } | undefined {
+  for (const line of readFileSync('/proc/net/netlink', 'utf8').split('\n').slice(1)) {
+    const [, , , groups, queued, , , , , last] = line.trim().split(/\s+/);
+    if (last === String(inode))
+      return { groups: Number.parseInt(groups ?? '', 16), queuedBytes: Number(queued) };
+  }
+  return undefined;
+}
+
+test('the listener is bound to the groups it was opened for', () => {
+  for (const [listener, groups] of [
+    [native.openUeventListener(), 1],
+    [native.openUeventListener(0), 0],
+    [native.openUeventListener(2), 2],
+  ] as const) {
+    assert.equal(listed(listener.inode), undefined);
+    listener.send('');
+    assert.equal(listed(listener.inode)?.groups, 0, 'without a filter it hears nobody else');
+    listener.attach(dropAll);
+    assert.equal(listed(listener.inode)?.groups, groups);
+    listener.close();
+  }
+  assert.throws(() => native.openUeventListener(-1), RangeError);
+  assert.throws(() => native.openUeventListener('1' as never), TypeError);
+});
+
+test('a text sent to the listener passes its filter', () => {
+  const listener = native.openUeventListener(0);
+  const heard: string[] = [];
+  const reader = native.openRingReader(ring, (batch, _count, end) => {
+    heard.push(batch.toString('latin1', 8));
+    reader.release(end);
+  });
+  listener.attach(copy);
+  const text = 'canary@/devices/'.padEnd(39, 'x');
+  for (let turn = 0; turn < 2; turn++) {
+    listener.send(text);
+    assert.equal(reader.drain(), 1);
+  }
+  assert.deepEqual(heard, [`${text}\0`, `${text}\0`]);
+  reader.close();
+  listener.close();
+});
+
+test('what the listener sends to itself does not stay', () => {
+  const listener = native.openUeventListener();
+  for (let turn = 0; turn < 1000; turn++) listener.send('canary@/devices/virtual');
+  assert.deepEqual(listed(listener.inode), { groups: 0, queuedBytes: 0 });
+  assert.throws(() => listener.send('a\0b'), TypeError);
   listener.close();
 });
 

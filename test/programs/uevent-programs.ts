@@ -17,7 +17,8 @@ export const programs = loadPrograms(native, {
 const delivery = programs.program('uevent_delivery_socket');
 const emission = programs.program('uevent_emission_socket');
 const records: UeventEvent[] = [];
-const ring = native.openRingReader(programs.map('events'), (bytes) => {
+const ring = native.openRingReader(programs.map('events'), (bytes, _count, end) => {
+  ring.release(end);
   for (const event of decodeBatch(bytes).events) if (event.kind === 'uevent') records.push(event.record);
 });
 ring.unref();

@@ -43,7 +43,7 @@ export function agentEnvironment(t: TestContext, more: NodeJS.ProcessEnv = {}): 
   const folder = tempFolder(t);
   const auditPath = join(folder, 'audit.ndjson');
   const env = {
-    ...process.env,
+    ...agentsOwn(process.env),
     LOOPWARDEN_HTTP_PORT: '0',
     LOOPWARDEN_API_SOCKET: join(folder, 'api.sock'),
     LOOPWARDEN_PINS_PATH: `/sys/fs/bpf/loopwarden-test-${process.pid}`,
@@ -59,10 +59,15 @@ export function agentEnvironment(t: TestContext, more: NodeJS.ProcessEnv = {}): 
 }
 
 /** After the test: no record was lost, and the agent stops well. */
-export async function startAgent(t: TestContext, environment = agentEnvironment(t)): Promise<AgentProcess> {
+export async function startAgent(
+  t: TestContext,
+  environment = agentEnvironment(t),
+  main = MAIN,
+): Promise<AgentProcess> {
   const { env, auditPath } = environment;
   const linesBefore = readLines(auditPath).length;
-  const child = spawn(process.execPath, [MAIN, 'run', '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const linesOf = () => readLines(auditPath).length - linesBefore;
+  const child = spawn(process.execPath, [main, 'run', '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => {
@@ -109,12 +114,12 @@ export async function startAgent(t: TestContext, environment = agentEnvironment(
     metrics,
     log: () => stderr,
     async settle() {
-      const produced = (await metrics()).get('loopwarden_events_total{kind="ioctl"}') ?? 0;
-      const own = () =>
-        audit()
-          .slice(linesBefore)
-          .filter((line) => line.kind === 'ioctl').length;
-      await eventually('the log is complete', () => own() >= produced);
+      // A scrape reads the ring to its end; the lines of a batch are then written, and its room released.
+      await eventually('the log is complete', async () => {
+        const now = await metrics();
+        const waiting = now.get('loopwarden_ring_bytes{state="available"}');
+        return waiting === 0 && (now.get('loopwarden_audit_lines_total{result="written"}') ?? 0) <= linesOf();
+      });
     },
     async stop(signal = 'SIGTERM') {
       child.kill(signal);
@@ -130,6 +135,11 @@ export async function startAgent(t: TestContext, environment = agentEnvironment(
     assert.deepEqual(drops, []);
   });
   return agent;
+}
+
+/** Without what is for the tests: the agent refuses a name with its prefix that it does not know. */
+function agentsOwn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('LOOPWARDEN_TEST_')));
 }
 
 function readLines(path: string): AuditLine[] {

@@ -10,8 +10,6 @@ import { eventually, SLOWNESS } from './wait.js';
 
 /** A folder that has both programs: for machines without a compiler. */
 const PREBUILT = process.env.LOOPWARDEN_TEST_TOOLS;
-// Not for the agent, which refuses a name with its prefix that it does not know.
-delete process.env.LOOPWARDEN_TEST_TOOLS;
 
 const GRACE_MS = 20;
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests of test/kernel and test/e2e in virtual machines with Debian's kernels, with the real systemd-udevd.
+# Runs tests of test/kernel in virtual machines with Debian's kernels, with the real systemd-udevd.
 # Usage: npm run test:vm [-- [--kernel 5.10|6.1|6.12|newest]... [--lsm bpf|nobpf] [--test PATTERN] [--timeout SECONDS]]
 # Without options: every kernel, each with and without bpf in the boot's LSM list. PATTERN as for scripts/test.sh.
 set -euo pipefail
@@ -10,7 +10,7 @@ usage() {
 	sed -n '3,4s/^# //p' "$0" >&2
 	exit 2
 }
-kernels=() lsms=() pattern='test/(kernel|e2e)/' limit=1500
+kernels=() lsms=() pattern='test/kernel/(matrix|storm)' limit=1500
 while [ $# -gt 0 ]; do
 	[ $# -ge 2 ] || usage
 	case $1 in
@@ -66,6 +66,12 @@ fi
 # Every word that a machine says, with its name before it.
 label() { while IFS= read -r line; do printf '%s | %s\n' "$1" "${line%$'\r'}"; done; }
 
+# What a test would compile is compiled here: an emulated machine is slow, and its root is read-only.
+rm -rf .cache/vm/tools .cache/vm/variant
+mkdir -p .cache/vm/tools .cache/vm/variant
+for tool in loop-storm receiver-storm; do gcc -O2 -Wall -Wextra -Werror -o ".cache/vm/tools/$tool" "test/support/$tool.c"; done
+node_modules/.bin/tsx test/vm/build-variant.ts .cache/vm/variant
+
 passed=0 failed=0 skipped=0 status=0
 summary=()
 started=$SECONDS
@@ -82,7 +88,8 @@ for kernel in "${kernels[@]}"; do
 		from=$SECONDS
 		say "$name: booting Linux $(cat "$folder/version"); console: $console"
 		code=0
-		LOOPWARDEN_VM_TIMEOUT=$limit LOOPWARDEN_TEST_SLOW=${LOOPWARDEN_TEST_SLOW:-10} \
+		LOOPWARDEN_VM_TIMEOUT=$limit LOOPWARDEN_TEST_SLOW=${LOOPWARDEN_TEST_SLOW:-10} LOOPWARDEN_TEST_KERNEL=$kernel \
+			LOOPWARDEN_TEST_KILLS=${LOOPWARDEN_TEST_KILLS:-2} LOOPWARDEN_TEST_TOOLS=$PWD/.cache/vm/tools LOOPWARDEN_TEST_VARIANT=$PWD/.cache/vm/variant \
 			bash test/vm/boot.sh "$kernel" "$lsm" "$console" "bash scripts/test.sh '$pattern'" 2>&1 |
 			tee "$output" | label "$name" || code=$?
 		counts=$(grep -aoE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$output" | tail -n 1 || true)

@@ -1,0 +1,133 @@
+/** Every hook ends on the link it must, for this kernel; other links serve when they are told to. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { HookName, HookOutcome, LinkKind } from '../../src/kernel/hooks.js';
+import { loadNative } from '../../src/kernel/native.js';
+import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
+import { loadPrograms } from '../../src/kernel/programs.js';
+import { type AgentProcess, agentEnvironment, startAgent } from '../support/agent-process.js';
+import { tempImage } from '../support/image.js';
+import { startReceiver } from '../support/receiver.js';
+import { container, host } from '../support/shell.js';
+import { type Links, LOCKED_DOWN, MATRIX } from './matrix.js';
+
+/** Which kernel of the VM tests this is; undefined on any other machine. */
+const KERNEL = process.env.LOOPWARDEN_TEST_KERNEL;
+
+const GROWTH_MAX = 1.2;
+const STATISTICS = join(PACKAGE_ROOT, 'test/vm/verifier-statistics.json');
+
+async function linksOf(agent: AgentProcess): Promise<Links> {
+  const { agent: status } = await agent.json('doctor');
+  return Object.fromEntries(
+    status.hooks.map(({ hook, outcomes }: { hook: HookName; outcomes: HookOutcome[] }) => {
+      const last = outcomes.at(-1);
+      assert.equal(last?.state, 'attached', `${hook}: ${JSON.stringify(outcomes)}`);
+      return [hook, last.link];
+    }),
+  ) as Links;
+}
+
+/** What any set of links must do. */
+async function proveHiding(t: Parameters<typeof startAgent>[0], agent: AgentProcess): Promise<void> {
+  const receiver = await startReceiver(t);
+  const image = tempImage(t);
+  await agent.json('doctor');
+  await container(
+    `d=$(losetup -f --show ${image}); echo x | dd of=$d conv=notrunc status=none; losetup -d $d`,
+  );
+  await receiver.catchUp();
+  assert.equal(receiver.loopEvents(), 0);
+  await host(`d=$(losetup -f --show ${image}); losetup -d $d`);
+  await receiver.catchUp();
+  assert.ok(receiver.loopEvents() >= 2);
+  await agent.settle();
+  const configured = agent.audit().filter((line) => line.command === 'LOOP_CONFIGURE');
+  assert.deepEqual(
+    configured.map((line) => [
+      line.result,
+      line.owner.after === line.caller.userns.id || line.owner.after === 3,
+    ]),
+    [
+      ['ok', true],
+      ['ok', true],
+    ],
+  );
+  assert.ok(configured.every((line) => line.backing.path === image));
+}
+
+test('each hook ends on the link that this kernel must give it, and does its work', async (t) => {
+  const agent = await startAgent(t);
+  assert.deepEqual(await linksOf(agent), KERNEL === undefined ? await bestOf(agent) : MATRIX[KERNEL]);
+  await proveHiding(t, agent);
+  // What is attached is what is pinned: with trampolines nothing is on a system call.
+  const pinned = readdirSync(`${agent.env.LOOPWARDEN_PINS_PATH}/gates-1/links`);
+  const { loop_ioctl } = await linksOf(agent);
+  assert.equal(
+    pinned.some((name) => name.startsWith('syscall_')),
+    loop_ioctl === 'tp_btf',
+  );
+});
+
+/** On an unknown machine: trampolines if the kernel takes them, and nothing in between. */
+async function bestOf(agent: AgentProcess): Promise<Links> {
+  const { kernel } = await agent.json('doctor');
+  const can = kernel.links.some(
+    ({ kind, available }: { kind: LinkKind; available: boolean }) => kind === 'fentry' && available,
+  );
+  return can ? (MATRIX.newest as Links) : LOCKED_DOWN;
+}
+
+test('the links that every kernel takes serve where the better ones are to be avoided', async (t) => {
+  const avoid = 'fentry,fexit,fmod_ret,lsm,kprobe';
+  const agent = await startAgent(t, agentEnvironment(t, { LOOPWARDEN_HOOKS_AVOID: avoid }));
+  assert.deepEqual(await linksOf(agent), LOCKED_DOWN);
+  await proveHiding(t, agent);
+});
+
+test('an lsm link that never runs is found out by its canary; kprobes serve where they can be pinned', async (t) => {
+  const agent = await startAgent(t, agentEnvironment(t, { LOOPWARDEN_HOOKS_AVOID: 'fentry,fmod_ret' }));
+  const links = await linksOf(agent);
+  const { kernel } = await agent.json('doctor');
+  const can = (kind: LinkKind): boolean =>
+    kernel.links.find((link: { kind: LinkKind }) => link.kind === kind)?.available === true;
+  assert.equal(links.uevent_delivery, can('lsm') ? 'lsm' : 'socket_filter');
+  if (KERNEL !== undefined) assert.equal(links.loop_ioctl, KERNEL === '5.10' ? 'tp_btf' : 'kprobe');
+  await proveHiding(t, agent);
+});
+
+test('no program asks the verifier for a fifth more than was recorded', async (t) => {
+  const { compiler, kernels: recorded } = JSON.parse(readFileSync(STATISTICS, 'utf8')) as {
+    compiler: string;
+    kernels: Record<string, Record<string, number>>;
+  };
+  // Another compiler's code is another's to count.
+  const clang = /clang version (\d+)/.exec(await host('clang --version'))?.[0];
+  if (clang !== compiler) return t.skip(`recorded with ${compiler}, built with ${clang}`);
+  const native = loadNative();
+  const links = KERNEL === undefined ? LOCKED_DOWN : (MATRIX[KERNEL] as Links);
+  const names = [
+    ...(links.loop_ioctl === 'fentry'
+      ? ['lo_ioctl_fentry', 'lo_ioctl_fexit', 'loop_control_ioctl_fentry', 'loop_control_ioctl_fexit']
+      : ['syscall_enter_tp_btf', 'syscall_exit_tp_btf']),
+    ...(links.uevent_delivery === 'fmod_ret'
+      ? ['uevent_delivery_fmod_ret', 'uevent_emission_fexit']
+      : ['uevent_delivery_socket', 'uevent_emission_socket']),
+    'list_receivers',
+  ];
+  const loaded = loadPrograms(native, { programs: names, reuse: new Map(), sizes: {} });
+  const measured = Object.fromEntries(names.map((name) => [name, loaded.program(name).verifiedInstructions]));
+  loaded.close();
+  const key = KERNEL ?? 'locked down';
+  t.diagnostic(`verifier-statistics ${JSON.stringify({ [key]: measured })}`);
+  // Before 5.16 the kernel does not tell.
+  const limits = recorded[key] ?? {};
+  for (const [name, instructions] of Object.entries(measured))
+    if (instructions > 0)
+      assert.ok(
+        instructions <= (limits[name] ?? 0) * GROWTH_MAX,
+        `${name}: ${instructions}, recorded ${limits[name]}`,
+      );
+});

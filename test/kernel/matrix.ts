@@ -1,0 +1,28 @@
+/** Which link each hook MUST end on, for each kernel of the VM tests. A silent fall-back is a failure. */
+import type { HookName, LinkKind } from '../../src/kernel/hooks.js';
+
+export type Links = Record<HookName, LinkKind>;
+
+const TRAMPOLINES: Links = {
+  loop_ioctl: 'fentry',
+  receiver_appearance: 'fexit',
+  uevent_emission: 'fexit',
+  uevent_delivery: 'fmod_ret',
+};
+
+/** The same with bpf in the boot's LSM list and without. */
+export const MATRIX: Readonly<Record<string, Links>> = {
+  // No types of modules, no bpf_task_pt_regs, and kprobes that cannot be pinned.
+  '5.10': { ...TRAMPOLINES, loop_ioctl: 'tp_btf', receiver_appearance: 'tp_btf' },
+  '6.1': TRAMPOLINES,
+  '6.12': TRAMPOLINES,
+  newest: TRAMPOLINES,
+};
+
+/** Where the kernel refuses trampolines and kprobes. */
+export const LOCKED_DOWN: Links = {
+  loop_ioctl: 'tp_btf',
+  receiver_appearance: 'tp_btf',
+  uevent_emission: 'socket_filter',
+  uevent_delivery: 'socket_filter',
+};
