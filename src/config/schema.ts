@@ -71,11 +71,9 @@ export const configSchema = z.strictObject({
       .meta({ description: "Least severe level of the agent's own log on stderr", flag: '--log-level' }),
   }),
   pins: z.strictObject({
-    path: absolutePath
-      .default('/sys/fs/bpf/loopwarden')
-      .meta({
-        description: 'Folder on a BPF file system for the programs, links and maps that outlive the agent',
-      }),
+    path: absolutePath.default('/sys/fs/bpf/loopwarden').meta({
+      description: 'Folder on a BPF file system for the programs, links and maps that outlive the agent',
+    }),
   }),
   hooks: z.strictObject({
     avoid: z.array(z.enum(LINK_KINDS)).max(LINK_KINDS.length).default([]).meta({

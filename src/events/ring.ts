@@ -11,7 +11,7 @@ const GATHER_MS = 2;
 export interface EventRing {
   /** Reads what is there, and from then on what comes; resolves with how many records waited. */
   start(): Promise<number>;
-  /** Reads what there is, batch by batch, and resolves when all of it is written and released. */
+  /** Reads what there is now, batch by batch, and resolves when all of it is written and released. */
   readAll(): Promise<number>;
   stats(): { availableBytes: number; unreadBytes: number; sizeBytes: number };
   close(): void;
@@ -28,8 +28,11 @@ export function openEventRing(
 ): EventRing {
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
+  let readBytes = 0;
   let written: Promise<void> = Promise.resolve();
   const reader = native.openRingReader(map, (bytes, _count, end) => {
+    // A record takes as many bytes here as in the ring.
+    readBytes += bytes.byteLength;
     const done = onBatch(decodeBatch(bytes));
     // In their order, whichever is done first.
     written = Promise.all([written, done]).then(() => {
@@ -45,8 +48,12 @@ export function openEventRing(
   reader.pause();
 
   async function readAll(): Promise<number> {
+    // What comes meanwhile may never end: this much, and no more.
+    const enough = readBytes + reader.stats().unreadBytes;
     let records = 0;
-    for (let batch = reader.drain(); batch > 0; batch = reader.drain()) {
+    while (readBytes < enough) {
+      const batch = reader.drain();
+      if (batch === 0) break;
       records += batch;
       await written;
     }
