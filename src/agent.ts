@@ -184,7 +184,8 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
   cleanup.add(() => pages.close());
 
   // From here on this is the only agent: what an earlier one left is ours.
-  if (pins.found.size > 0)
+  // Only where no programs went on writing to it.
+  if (pins.found.size > 0 && !gates.areActing())
     log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
   cleanup.add(() => (started ? undefined : pins.undo()));
   pins.keep(programs);

@@ -26,6 +26,8 @@ interface Gate {
 export interface Gates {
   /** Whether an earlier agent left it attached. */
   isPinned(name: string): boolean;
+  /** Whether a set of programs acts, an earlier agent's or this one's. */
+  areActing(): boolean;
   /** Loads what is missing of these, without attaching. Throws what the kernel said, and then none of them is there. */
   load(names: readonly string[]): void;
   attach(name: string): void;
@@ -91,6 +93,8 @@ export function openGates(native: NativeAddon, folder: string, names: readonly s
   }
 
   return {
+    areActing: () =>
+      gates.size > 0 && acting() !== NO_SET && [...gates.values()].some(({ pinned }) => pinned),
     isPinned: (name) => gates.get(name)?.pinned === true,
     load(wanted) {
       const missing = wanted.filter((name) => !gates.has(name));
