@@ -43,7 +43,7 @@ export function openFilter(native: NativeAddon, options: FilterOptions): Filter 
   function refresh(): void {
     receivers.scan();
     udevTgid = receivers.udevTgid();
-    changeSettings(settings, { mode, udevTgid });
+    changeSettings(settings, { udevTgid });
   }
 
   return {
