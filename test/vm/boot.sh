@@ -45,6 +45,7 @@ run_machine() {
 		-kernel "$folder/vmlinuz" -initrd "$folder/initramfs.gz" \
 		-append "console=ttyS0 panic=-1 nowatchdog mitigations=off lsm=$lsms ${LOOPWARDEN_VM_APPEND:-}" \
 		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap -device virtio-9p-pci,fsdev=root,mount_tag=rootfs \
+		-fsdev "local,id=project,path=$PWD,security_model=none,readonly=on,multidevs=remap" -device virtio-9p-pci,fsdev=project,mount_tag=project \
 		-fsdev "local,id=exchange,path=$exchange,security_model=none,multidevs=remap" -device virtio-9p-pci,fsdev=exchange,mount_tag=exchange \
 		</dev/null &
 	machine=$!

@@ -18,6 +18,13 @@ hostname vm
 [ -s /run/loop.ko ] && busybox insmod /run/loop.ko
 [ -e /run/vm/no-bpffs ] || mount -t bpf bpf /sys/fs/bpf
 . /run/vm/environment
+# A clone under one of the folders that are memory here (init.sh) would be hidden beneath it.
+case $PROJECT in
+/tmp/* | /run/* | /var/tmp/* | /var/log/*)
+	mkdir -p "$PROJECT"
+	mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose project "$PROJECT"
+	;;
+esac
 cd "$PROJECT"
 echo booted >/run/vm/booted
 bash /run/vm/command
