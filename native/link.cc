@@ -67,22 +67,23 @@ Napi::Value Link::OpenPinned(const Napi::CallbackInfo &info)
 	return Make(info.Env(), std::move(state));
 }
 
-Napi::Value Link::Id(const Napi::CallbackInfo &info)
+struct bpf_link_info Link::About(Napi::Env env, const char *operation)
 {
 	struct bpf_link_info link = {};
 	__u32 size = sizeof(link);
 	if (bpf_obj_get_info_by_fd(state_->Fd(), &link, &size))
-		ThrowErrno(info.Env(), "id", errno);
-	return Napi::Number::New(info.Env(), link.id);
+		ThrowErrno(env, operation, errno);
+	return link;
+}
+
+Napi::Value Link::Id(const Napi::CallbackInfo &info)
+{
+	return Napi::Number::New(info.Env(), About(info.Env(), "id").id);
 }
 
 Napi::Value Link::ProgramId(const Napi::CallbackInfo &info)
 {
-	struct bpf_link_info link = {};
-	__u32 size = sizeof(link);
-	if (bpf_obj_get_info_by_fd(state_->Fd(), &link, &size))
-		ThrowErrno(info.Env(), "programId", errno);
-	return Napi::Number::New(info.Env(), link.prog_id);
+	return Napi::Number::New(info.Env(), About(info.Env(), "programId").prog_id);
 }
 
 Napi::Value Link::Pin(const Napi::CallbackInfo &info)

@@ -2,6 +2,8 @@
 #ifndef LOOPWARDEN_LINK_H
 #define LOOPWARDEN_LINK_H
 
+#include <linux/bpf.h>
+
 #include <cstdint>
 #include <string>
 
@@ -43,6 +45,7 @@ class Link : public Wrapped<Link, LinkState>
 	static Napi::Value OpenPinned(const Napi::CallbackInfo &info);
 
       private:
+	struct bpf_link_info About(Napi::Env env, const char *operation);
 	Napi::Value Id(const Napi::CallbackInfo &info);
 	Napi::Value ProgramId(const Napi::CallbackInfo &info);
 	Napi::Value Pin(const Napi::CallbackInfo &info);

@@ -93,8 +93,7 @@ export function openGates(native: NativeAddon, folder: string, names: readonly s
   }
 
   return {
-    areActing: () =>
-      gates.size > 0 && acting() !== NO_SET && [...gates.values()].some(({ pinned }) => pinned),
+    areActing: () => acting() !== NO_SET && [...gates.values()].some(({ pinned }) => pinned),
     isPinned: (name) => gates.get(name)?.pinned === true,
     load(wanted) {
       const missing = wanted.filter((name) => !gates.has(name));
