@@ -185,5 +185,7 @@ test('loads programs whatever signals come meanwhile', () => {
   );
   // The profiler sends one every tenth of a millisecond.
   const profiled = ['--cpu-prof', '--cpu-prof-interval=100', `--cpu-prof-dir=${scratch}`, script];
-  execFileSync(process.execPath, profiled, { env: { ...process.env, NODE_PATH: join(root, 'node_modules') } });
+  execFileSync(process.execPath, profiled, {
+    env: { ...process.env, NODE_PATH: join(root, 'node_modules') },
+  });
 });

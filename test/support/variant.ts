@@ -17,7 +17,15 @@ export async function useVariant(t: TestContext): Promise<string> {
 
 /** Into an empty folder. */
 export async function buildVariant(folder: string): Promise<string> {
-  for (const name of ['bpf', 'src', 'scripts', 'prebuilds', 'package.json', 'package-lock.json', 'tsconfig.json'])
+  for (const name of [
+    'bpf',
+    'src',
+    'scripts',
+    'prebuilds',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+  ])
     cpSync(join(PACKAGE_ROOT, name), join(folder, name), { recursive: true });
   symlinkSync(join(PACKAGE_ROOT, 'node_modules'), join(folder, 'node_modules'));
   // Before the fields that were there: every offset after it moves.
