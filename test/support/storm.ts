@@ -49,6 +49,8 @@ export interface ReceiverReport {
 export interface Judgement {
   /** Every delivery of an owned event to any socket. */
   owned: LoopEvent[];
+  /** Those to the witness, which listened before the storm. */
+  ownedByWitness: LoopEvent[];
   /** Host events that a socket (0: the witness) was open for and did not get. */
   missing: { receiver: number; seqnum: number }[];
   /** Sockets that have lost events. */
@@ -158,6 +160,7 @@ export function judgeReceivers(
   }
   return {
     owned: reports.flatMap((report) => report.events.filter(isOwned)),
+    ownedByWitness: (reports[0]?.events ?? []).filter(isOwned),
     missing,
     overruns: reports.filter((report) => report.overrun).length,
     checked,
