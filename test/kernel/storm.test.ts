@@ -28,7 +28,7 @@ const isIn =
 /** Cycles until `end`; then says what was done by containers and host, and what the sockets heard of it. */
 async function startStorm(t: TestContext, cyclesAtOnce: number) {
   const { loopStorm, receiverStorm } = await buildStormTools(t);
-  const receivers = await startReceivers(t, receiverStorm, 10, 300);
+  const receivers = await startReceivers(t, receiverStorm, 10, 60);
   const reports: LoopStormReport[] = [];
   let going = true;
   const cycle = async (run: typeof host, range: typeof HOST, times: number): Promise<void> => {

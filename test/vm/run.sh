@@ -10,7 +10,7 @@ usage() {
 	sed -n '3,4s/^# //p' "$0" >&2
 	exit 2
 }
-kernels=() lsms=() pattern='test/kernel/(matrix|storm)' limit=1500
+kernels=() lsms=() pattern='test/kernel/(driver|matrix|storm|under-lockdown)' limit=1500
 # An emulated machine is idle a third of the time: two of them keep two processors busy.
 at_once=${LOOPWARDEN_VM_JOBS:-2}
 while [ $# -gt 0 ]; do
