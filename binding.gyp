@@ -1,4 +1,12 @@
 {
+  'target_defaults': {
+    'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
+    'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', '_GNU_SOURCE'],
+    'cflags': ['-O2', '-g', '-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror=return-type'],
+    'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++20', '-std=gnu++17'],
+    'cflags_cc': ['-std=gnu++17', '-fexceptions', '-fvisibility-inlines-hidden'],
+    'ldflags': ['-static-libstdc++', '-static-libgcc'],
+  },
   'targets': [
     {
       'target_name': 'loopwarden',
@@ -10,6 +18,7 @@
         'native/elf_check.cc',
         'native/errors.cc',
         'native/global.cc',
+        'native/libbpf_errors.cc',
         'native/link.cc',
         'native/linker.cc',
         'native/map.cc',
@@ -23,12 +32,6 @@
         'native/uevent_listener.cc',
         'native/uevent_socket.cc',
       ],
-      'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS', '_GNU_SOURCE'],
-      'cflags': ['-O2', '-g', '-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror=return-type'],
-      'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++20', '-std=gnu++17'],
-      'cflags_cc': ['-std=gnu++17', '-fexceptions', '-fvisibility-inlines-hidden'],
-      'ldflags': ['-static-libstdc++', '-static-libgcc'],
       # Static, so that one build runs wherever libc does; see native/static_link_shim.c.
       'libraries': [
         '-Wl,-Bsymbolic',
@@ -38,6 +41,38 @@
         '-l:libz.a',
         # libelf is built with zstd on some releases only.
         '<!(test -z "$(gcc -print-file-name=libzstd.a | grep /)" || echo -l:libzstd.a)',
+        '-ldl',
+      ],
+    },
+    {
+      # Served by a process of its own; the agent never loads it.
+      'target_name': 'loopfs',
+      'sources': [
+        'native/arguments.cc',
+        'native/errors.cc',
+        'native/fuse_instance.cc',
+        'native/fuse_link_shim.c',
+        'native/fuse_mount.cc',
+        'native/fuse_node.cc',
+        'native/fuse_operations.cc',
+        'native/fuse_requests.cc',
+        'native/fuse_server.cc',
+        'native/fuse_sysfs.cc',
+        'native/loop_calls.cc',
+        'native/loopfs_addon.cc',
+        'native/loopfs_server.cc',
+        'native/system_errors.cc',
+        'native/userns_chain.cc',
+      ],
+      'libraries': [
+        '-Wl,-Bsymbolic',
+        '-Wl,--exclude-libs,ALL',
+        '-Wl,--version-script=<(module_root_dir)/native/loopfs.map',
+        # See native/fuse_link_shim.c.
+        '-Wl,--wrap=pthread_key_create',
+        '-Wl,--wrap=pthread_key_delete',
+        '-l:libfuse3.a',
+        '-lpthread',
         '-ldl',
       ],
     },
