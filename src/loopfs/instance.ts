@@ -27,15 +27,24 @@ export interface InstanceParts {
   quota: Quota;
   /** Writes down which devices there are; called before a device is made, and after one has gone. */
   keep(devices: readonly KeptDevice[]): void;
+  /** Whether there is a thread with this number. */
+  isAlive(pid: number): boolean;
   /** Makes the node of a device appear in the instance, or go; awaited before the caller hears of it. */
   show(number: number, present: boolean): Promise<void>;
 }
 
+export interface Caller {
+  /** Of its thread; 0 where it has none here. */
+  pid: number;
+  /** Its user namespaces below the initial one, innermost first. */
+  userns: readonly UsernsId[];
+}
+
 export interface Instance {
   readonly settings: InstanceSettings;
-  /** Each resolves with the ioctl's result or a negative errno. `owner`: the caller's user namespaces, innermost first. */
-  getFree(owner: readonly UsernsId[]): Promise<number>;
-  add(number: number, owner: readonly UsernsId[]): Promise<number>;
+  /** Each resolves with the ioctl's result or a negative errno. */
+  getFree(caller: Caller): Promise<number>;
+  add(number: number, caller: Caller): Promise<number>;
   remove(number: number): Promise<number>;
   /** The same for the node's name. */
   unlink(number: number): Promise<number>;
@@ -50,10 +59,12 @@ export interface Instance {
 
 interface Device extends KeptDevice {
   state: 'making' | 'ready' | 'removing';
+  /** Who was told that it is free, and when. */
+  handedTo: number;
   handedOutMs: number;
 }
 
-/** losetup configures at once; who got a number this long ago has given up, or gets EBUSY and asks again. */
+/** losetup configures at once; who got a number this long ago, and lives, gets EBUSY and asks again. */
 const HAND_OUT_MS = 2000;
 /** Numbers that the host took meanwhile, by name, are passed over; so many in a row are no accident. */
 const TRIES = 64;
@@ -74,25 +85,25 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
 
   return {
     settings,
-    async getFree(owner) {
+    async getFree(caller) {
       if (closed) return -ERRNO.ENODEV;
-      // No await up to the hand-out: two callers never see the same device free.
-      const free = [...own.values()].filter(isFree).sort((a, b) => a.handedOutMs - b.handedOutMs);
-      const nowMs = performance.now();
-      const rested = free.filter(({ handedOutMs }) => nowMs - handedOutMs > HAND_OUT_MS);
-      // The lowest, as the kernel does.
-      const chosen = rested.sort((a, b) => a.number - b.number)[0];
-      if (chosen) return handOut(chosen);
-      const made = await make(owner);
-      // At the limit it may still be had by whoever is first, as in the kernel.
-      return made === -ERRNO.ENOSPC && free[0] && isFree(free[0]) ? handOut(free[0]) : made;
+      dropVanished();
+      // No await up to the hand-out: two callers are not told the same while there are others.
+      const free = [...own.values()].filter(isFree).sort((a, b) => a.number - b.number);
+      const chosen = free.find((device) => !isTaken(device, caller.pid));
+      if (chosen) return handOut(chosen, caller.pid);
+      const made = await make(caller);
+      const oldest = free.filter(isFree).sort((a, b) => a.handedOutMs - b.handedOutMs)[0];
+      // At the limit the first to configure it has it, as in the kernel.
+      return made === -ERRNO.ENOSPC && oldest ? handOut(oldest, caller.pid) : made;
     },
-    async add(number, owner) {
+    async add(number, caller) {
       if (closed) return -ERRNO.ENODEV;
-      if (number < 0) return make(owner);
+      if (number < 0) return make(caller);
       if (number > numbers.last) return -ERRNO.EINVAL;
-      if (own.has(number) && broker.exists(number)) return -ERRNO.EEXIST;
-      return make(owner, number);
+      dropVanished();
+      if (own.has(number)) return -ERRNO.EEXIST;
+      return make(caller, number);
     },
     remove,
     async unlink(number) {
@@ -101,7 +112,7 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
     },
     devices: () => [...own.keys()].map((number) => ({ number, bound: broker.isBound(number) })),
     adopt({ number, userns }) {
-      own.set(number, { number, userns, state: 'ready', handedOutMs: -Infinity });
+      own.set(number, { number, userns, state: 'ready', handedTo: 0, handedOutMs: -Infinity });
       quota.restore(claimOf(userns));
     },
     close() {
@@ -110,12 +121,24 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
     drop,
   };
 
-  function handOut(device: Device): number {
+  /** The host's root may remove any device: it then counts no longer. */
+  function dropVanished(): void {
+    for (const { number, state } of own.values())
+      if (state === 'ready' && !broker.exists(number)) drop(number);
+  }
+
+  function isTaken({ handedTo, handedOutMs }: Device, pid: number): boolean {
+    if (handedTo === pid || performance.now() - handedOutMs > HAND_OUT_MS) return false;
+    return parts.isAlive(handedTo);
+  }
+
+  function handOut(device: Device, pid: number): number {
+    device.handedTo = pid;
     device.handedOutMs = performance.now();
     return device.number;
   }
 
-  async function make(owner: readonly UsernsId[], exactly?: number): Promise<number> {
+  async function make({ pid, userns: owner }: Caller, exactly?: number): Promise<number> {
     const userns = owner.map(usernsKey);
     if (!quota.charge(claimOf(userns))) return -ERRNO.ENOSPC;
     for (let attempt = 0; attempt < TRIES; attempt++) {
@@ -123,7 +146,13 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
       if (number === undefined) break;
       // Used before, another instance's or the host's: not for this one to have.
       if (exactly !== undefined && !numbers.takeExactly(exactly)) return giveUp(userns, -ERRNO.EACCES);
-      const device: Device = { number, userns, state: 'making', handedOutMs: performance.now() };
+      const device: Device = {
+        number,
+        userns,
+        state: 'making',
+        handedTo: pid,
+        handedOutMs: performance.now(),
+      };
       own.set(number, device);
       keep();
       const error = await attempted(() => broker.create(owner[0] ?? null, number));

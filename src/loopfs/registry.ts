@@ -151,6 +151,7 @@ export function openRegistry(parts: RegistryParts): Registry {
           broker: parts.broker,
           numbers: parts.numbers,
           quota: parts.quota,
+          isAlive: (pid) => identifyProcess(pid) !== undefined,
           keep: (devices) => update(entry, { devices }),
           show: (number, present) => show(entry, number, present),
         },
@@ -234,8 +235,8 @@ export function openRegistry(parts: RegistryParts): Registry {
   ): Promise<number> {
     if (entry === undefined) return -ERRNO.ENODEV;
     const { instance } = entry;
-    if (operation === 'get_free') return instance.getFree(ownerOf(pid));
-    if (operation === 'add') return instance.add(argument, ownerOf(pid));
+    if (operation === 'get_free') return instance.getFree({ pid, userns: ownerOf(pid) });
+    if (operation === 'add') return instance.add(argument, { pid, userns: ownerOf(pid) });
     return operation === 'remove' ? instance.remove(argument) : instance.unlink(argument);
   }
 
