@@ -48,7 +48,7 @@ export interface Registry {
   detach(name: string): Promise<ReapReport>;
   /** Takes over what an earlier process left: places what lives again, reaps the rest. */
   restore(records: readonly InstanceRecord[]): Promise<void>;
-  /** Tries again what could not be removed. */
+  /** Ends what lost its container without a word, and tries again what could not be removed. */
   retry(): Promise<void>;
   /** Leaves everything to the next process. */
   stop(): void;
@@ -130,6 +130,13 @@ export function openRegistry(parts: RegistryParts): Registry {
       await Promise.all(records.map((record) => restoreOne(record)));
     },
     async retry() {
+      // A bound device pins the mount of its image, and with it whatever is locked below (a copy of ours in a nested
+      // namespace), so that a container's death alone does not always end the file system.
+      const dead = [...byName.values()].filter(
+        ({ record }) => record.container && !isAlive(record.container),
+      );
+      for (const { served } of dead) if (served !== null) server.end(served);
+      await Promise.all(dead.map((entry) => end(entry)));
       await Promise.all([...ending.values()].map((entry) => reap(entry, RETRY_REAP_MS)));
     },
     stop() {

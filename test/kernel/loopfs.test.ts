@@ -1,5 +1,6 @@
 /** A container has loop devices of its own, by an unmodified losetup, on this kernel. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -150,19 +151,29 @@ test('64 callers at once in 16 instances get devices of their own, and the limit
   assert.equal((await loopsBetween(25_000, 25_999)).length, 64);
 });
 
-test('an instance that is unmounted leaves no device behind, also a bound one that was open', async (t) => {
+test('an instance that is unmounted leaves no device behind', async (t) => {
   const place = loopfsFolder(t, 26_000);
   const loopfs = await startTestLoopfs(t, place);
   const container = await openTestContainer(t, loopfs, place, 'one');
-  const image = container.image(1 << 20);
-  const holder = container.start(`losetup -f --show ${image}; exec 7</dev/loop26000; echo open; cat`);
-  await new Promise<void>((resolve) => {
-    holder.stdout?.on('data', (chunk: Buffer) => chunk.toString().includes('open') && resolve());
-  });
+  await container.run('losetup -f');
   await host(`umount -l ${container.mountPoint}`);
-  holder.stdin?.end();
   await eventually('everything is removed', () => loopfs.registry.list().length === 0);
   assert.deepEqual(await loopsBetween(26_000, 26_999), []);
+});
+
+test('a container that dies with a bound device, which pins its mounts, leaves none behind', async (t) => {
+  const place = loopfsFolder(t, 26_500);
+  const loopfs = await startTestLoopfs(t, place);
+  const first = spawn('cat');
+  const container = await openTestContainer(t, loopfs, place, 'one', 4, first.pid);
+  await container.run(`losetup -f ${container.image(1 << 20)}`);
+  await loopfs.registry.retry();
+  assert.equal(loopfs.registry.get('one').state, 'placed');
+  const exited = new Promise((resolve) => first.once('exit', resolve));
+  first.kill('SIGKILL');
+  await exited;
+  await loopfs.registry.retry();
+  assert.deepEqual([loopfs.registry.list(), await loopsBetween(26_500, 26_999)], [[], []]);
 });
 
 test('a hundred thousand names that are not there, and a flood of calls, leave no memory behind', async (t) => {
@@ -191,14 +202,14 @@ test('another instance is served while one is flooded', async (t) => {
   const loopfs = await startTestLoopfs(t, place);
   const noisy = await openTestContainer(t, loopfs, place, 'noisy', 2);
   const quiet = await openTestContainer(t, loopfs, place, 'quiet');
-  const flood = noisy.start(`for i in 1 2 3 4; do python3 -c '
+  const flood = noisy.start(`floods=; for i in 1 2 3 4; do python3 -c '
 import fcntl, os
 control = os.open("/dev/loop-control", os.O_RDWR)
 print("flooding", flush=True)
 while True:
     try: fcntl.ioctl(control, 0x4c82)
     except OSError: pass
-' & done; cat >/dev/null; kill $(jobs -p)`);
+' & floods="$floods $!"; done; cat >/dev/null; kill $floods`);
   await new Promise<void>((resolve) => flood.stdout?.once('data', () => resolve()));
   const image = quiet.image(1 << 20);
   const startedMs = performance.now();

@@ -101,6 +101,7 @@ export async function openTestContainer(
   { folder }: LoopfsFolder,
   name: string,
   max = 64,
+  pid = process.pid,
 ): Promise<TestContainer> {
   const home = join(folder, name);
   const dev = join(home, 'dev');
@@ -112,7 +113,7 @@ export async function openTestContainer(
   );
   symlinkSync('loopfs/loop-control', join(dev, 'loop-control'));
   loopfs.registry.create({ name, max, uidBase: CONTAINER_ID, gidBase: CONTAINER_ID });
-  await loopfs.registry.attach(name, process.pid);
+  await loopfs.registry.attach(name, pid);
   defer(t, () => command('umount', ['-l', mountPoint]));
   let images = 0;
   const argumentsOf = (script: string): string[] => [
