@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 
+#include <csignal>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -242,10 +243,40 @@ Napi::Value Object::SetAutocreate(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+namespace
+{
+
+/*
+ * The verifier gives up with EAGAIN when its thread has a signal pending (do_check in kernel/bpf/verifier.c), and
+ * a program refused for that would cost its hook the link. Other threads take the signals meanwhile.
+ */
+class SignalsBlocked
+{
+      public:
+	SignalsBlocked()
+	{
+		sigset_t all;
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before_);
+	}
+	~SignalsBlocked()
+	{
+		pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+	}
+	SignalsBlocked(const SignalsBlocked &) = delete;
+	SignalsBlocked &operator=(const SignalsBlocked &) = delete;
+
+      private:
+	sigset_t before_;
+};
+
+} // namespace
+
 Napi::Value Object::Load(const Napi::CallbackInfo &info)
 {
 	RequireUnloaded(info.Env(), "load");
 	LogCapture capture;
+	SignalsBlocked blocked;
 	int error = bpf_object__load(state_->object.get());
 	// libbpf lets nobody try the same object again.
 	state_->stage = error ? ObjectState::kFailed : ObjectState::kLoaded;

@@ -47,7 +47,7 @@ run_tests() {
 	[ $# -gt 0 ] || return 0
 	one=$(mktemp)
 	# The time limit is for what hangs: a test that waits has its own, shorter one.
-	node --import tsx --test --test-concurrency="$concurrency" --test-timeout=600000 \
+	node --import tsx --test --test-concurrency="$concurrency" --test-timeout="${LOOPWARDEN_TEST_TIMEOUT_MS:-600000}" \
 		--test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=./scripts/test-reporter.mjs --test-reporter-destination="$one" "$@" || status=1
 	# A runner that died wrote no counts.

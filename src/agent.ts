@@ -23,9 +23,8 @@ import { readCounters } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { openGates } from './kernel/gates.js';
 import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
-import { ensureLoopDriver } from './kernel/loop-driver.js';
-import type { BpfMap } from './kernel/native.js';
-import { loadNative } from './kernel/native.js';
+import { waitForLoopDriver } from './kernel/loop-driver.js';
+import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
 import { type LoadedPrograms, loadPrograms } from './kernel/programs.js';
@@ -51,11 +50,25 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** @throws every error of the table that can happen at a start */
-export async function startAgent(loaded: LoadedConfig, log: Logger): Promise<Agent> {
+/**
+ * Undefined: `stop` came while it waited for the loop driver.
+ *
+ * @throws every error of the table that can happen at a start
+ */
+export async function startAgent(
+  loaded: LoadedConfig,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<Agent | undefined> {
+  const native = loadNative();
+  checkPermission(native);
+  const driverThere = await waitForLoopDriver(stop, () =>
+    log.warn('waiting for the loop driver: modprobe loop, or install the package that holds the module'),
+  );
+  if (!driverThere) return undefined;
   const cleanup = createCleanup();
   try {
-    return await assemble(loaded, log, cleanup);
+    return await assemble(native, loaded, log, cleanup);
   } catch (error) {
     await cleanup
       .run()
@@ -64,14 +77,16 @@ export async function startAgent(loaded: LoadedConfig, log: Logger): Promise<Age
   }
 }
 
-async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Promise<Agent> {
+async function assemble(
+  native: NativeAddon,
+  loaded: LoadedConfig,
+  log: Logger,
+  cleanup: Cleanup,
+): Promise<Agent> {
   const { config } = loaded;
   let started = false;
   const startedAt = new Date().toISOString();
   const build = { version: VERSION, revision: readRevision() };
-  const native = loadNative();
-  checkPermission(native);
-  ensureLoopDriver();
 
   // The sinks, last station first: each later one is there when the one before it opens.
   removeTornLine(config.audit.path);
@@ -236,17 +251,22 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
 
   /** Where the kernel refuses a program, its hook's next link is taken. */
   function loadChosen(): LoadedPrograms {
+    const refusals: string[] = [];
     for (;;) {
       try {
-        return loadPrograms(native, {
+        const loaded = loadPrograms(native, {
           programs: [...hooks.programs(), RECEIVER_ITERATOR],
           reuse: pins.found,
           sizes: mapSizes(config),
         });
+        // Only now: a start that fails says it in its error.
+        for (const reason of refusals)
+          log.warn({ reason }, 'the kernel refused a program; its hook takes another link');
+        return loaded;
       } catch (error) {
         const program = refusedProgram(error);
         if (program === undefined) throw error;
-        log.warn({ err: error }, 'the kernel refused a program; its hook takes another link');
+        refusals.push(reasonOf(error));
         hooks.refuse(program, reasonOf(error));
       }
     }
@@ -347,6 +367,15 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
     ];
   }
 
+  function loadedPrograms(): AgentStatus['programs'] {
+    const names = [...hooks.programs(), RECEIVER_ITERATOR];
+    return names.flatMap((name) => {
+      // A hook that took another link at its first try has its programs elsewhere.
+      const source = [...extra, programs].find((each) => each.hasProgram(name));
+      return source ? { name, verifiedInstructions: source.program(name).verifiedInstructions } : [];
+    });
+  }
+
   function status(): AgentStatus {
     return {
       ...build,
@@ -356,6 +385,7 @@ async function assemble(loaded: LoadedConfig, log: Logger, cleanup: Cleanup): Pr
       auditLog: config.audit.path,
       metricsUrl: pages.url,
       hooks: HOOK_NAMES.map((hook) => ({ hook, outcomes: hooks.outcomes.get(hook) ?? [] })),
+      programs: loadedPrograms(),
       receivers: RECEIVER_CLASSES.map((each) => ({
         class: each,
         count: receivers.list().filter((receiver) => receiver.class === each).length,

@@ -53,11 +53,6 @@ export const ERRORS = {
     message: 'this kernel offers no type information ({path})',
     nextStep: 'boot a kernel built with CONFIG_DEBUG_INFO_BTF=y',
   },
-  ERR_NO_LOOP_DRIVER: {
-    exitCode: EXIT.kernelLacks,
-    message: 'this kernel has no loop driver, also after opening {path}',
-    nextStep: 'modprobe loop, or install the kernel package that holds the module',
-  },
   ERR_BPF_REFUSED: {
     exitCode: EXIT.notPermitted,
     message: 'the kernel refused bpf(): {reason}',

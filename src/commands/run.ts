@@ -1,4 +1,5 @@
 /** `loopwarden run`: the agent in the foreground, until SIGTERM or SIGINT. */
+import { once } from 'node:events';
 import type { Agent } from '../agent.js';
 import type { LoadedConfig } from '../config/load.js';
 import { EXIT, type ExitCode } from '../errors.js';
@@ -6,22 +7,23 @@ import type { Command } from './command.js';
 import { table } from './table.js';
 
 /** Loaded only here: the other commands start faster without pino and prom-client. */
-async function start(loaded: LoadedConfig): Promise<Agent> {
+async function start(loaded: LoadedConfig, stop: AbortSignal): Promise<Agent | undefined> {
   const [{ startAgent }, { createAgentLog }] = await Promise.all([
     import('../agent.js'),
     import('../sinks/agent-log.js'),
   ]);
-  return startAgent(loaded, createAgentLog({ level: loaded.config.log.level }));
+  return startAgent(loaded, createAgentLog({ level: loaded.config.log.level }), stop);
 }
 
 export const run: Command = {
   name: 'run',
   summary: 'run the agent in the foreground',
   async action({ loaded, json, print }): Promise<ExitCode> {
-    const stopped = new Promise<string>((resolve) => {
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-    });
-    const agent = await start(loaded);
+    const stop = new AbortController();
+    const stopped = once(stop.signal, 'abort');
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+    const agent = await start(loaded, stop.signal);
+    if (agent === undefined) return EXIT.ok;
     // With the audit log on stdout the greeting would be a line that is no record.
     if (loaded.config.audit.path !== '-') print(json ? agent.status() : greeting(agent));
     await stopped;

@@ -1,5 +1,5 @@
 /** The schema's keys as a flat list: what the loader, the command line and the reference walk. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { configSchema } from './schema.js';
 
 export type KeyType = 'string' | 'integer' | 'boolean' | 'array';

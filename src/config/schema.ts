@@ -3,7 +3,7 @@
  *
  * Each key has a description and a default; `flag` in its metadata gives it a command-line flag.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { LINK_KINDS } from '../kernel/hooks.js';
 import { AUDIT_KINDS } from '../sinks/audit-record.js';
 

@@ -2,11 +2,20 @@
  * Attaches each hook by its best link that the kernel takes and that is seen to run, and remembers what became of the
  * others. What an earlier agent left attached is used again.
  */
+import { existsSync } from 'node:fs';
 import { createError, LoopwardenError, reasonOf } from '../errors.js';
 import { missingCanaries } from './canary.js';
 import { firstComplaint } from './features.js';
 import type { Gates } from './gates.js';
-import { HOOKS, type Hook, type HookLink, type HookName, type HookOutcome, type LinkKind } from './hooks.js';
+import {
+  HOOKS,
+  type Hook,
+  type HookLink,
+  type HookName,
+  type HookOutcome,
+  type LinkKind,
+  type Need,
+} from './hooks.js';
 import { readKernelBtf } from './kernel-btf.js';
 import type { NativeAddon, NativeError, UeventListener } from './native.js';
 import type { LoadedPrograms } from './programs.js';
@@ -71,7 +80,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
 
   /** Undefined: the kernel takes them. */
   function tryGates(link: HookLink): HookOutcome | undefined {
-    const { kind, since, programs, place, needs } = link;
+    const { kind, since, programs, place, needs = [] } = link;
     const unsupported = (reason: string): HookOutcome => ({
       state: 'unsupported',
       link: kind,
@@ -81,7 +90,8 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     if (avoid.includes(kind)) return unsupported('hooks.avoid names it');
     if (place === 'listener') return undefined;
     if (TRAMPOLINES.includes(kind) && trampolinesRefused) return unsupported(trampolinesRefused);
-    if (needs && !hasType(native, needs)) return unsupported(`${needs.why}: no ${needs.name}`);
+    const missing = needs.find((need) => !isThere(native, need));
+    if (missing) return unsupported(`${missing.why}: no ${missing.name}`);
     try {
       gates.load(programs);
       return undefined;
@@ -203,7 +213,8 @@ function describe(outcome: HookOutcome): string {
   return `${outcome.link}: ${outcome.state === 'unsupported' ? outcome.reason : outcome.state}`;
 }
 
-function hasType(native: NativeAddon, { name, kind }: NonNullable<HookLink['needs']>): boolean {
+function isThere(native: NativeAddon, { kind, name }: Need): boolean {
+  if (kind === 'file') return existsSync(name);
   return readKernelBtf(native, (btf) => btf.find(name, kind) !== 0);
 }
 

@@ -24,6 +24,14 @@ export const HOOK_NAMES = [
 ] as const;
 export type HookName = (typeof HOOK_NAMES)[number];
 
+export interface Need {
+  /** One of the kernel's types or functions, or a path. */
+  kind: 'struct' | 'func' | 'file';
+  name: string;
+  /** What is the matter without it. */
+  why: string;
+}
+
 export interface HookLink {
   kind: LinkKind;
   /** Attached in this order: what must see the return comes before what sees the call. */
@@ -32,8 +40,8 @@ export interface HookLink {
   canaries: readonly CanaryName[];
   /** Where the programs are attached: the kernel's functions, the agent's own listener, or each receiver's socket. */
   place: 'kernel' | 'listener' | 'receivers';
-  /** What the kernel's types must have besides what is attached to, and what is the matter without it. */
-  needs?: { name: string; kind: 'struct' | 'func'; why: string };
+  /** What the kernel must have besides what is attached to. */
+  needs?: readonly Need[];
   /** Oldest kernel that has it. */
   since: string;
   why: string;
@@ -75,7 +83,14 @@ export const HOOKS: readonly Hook[] = [
         programs: both('kretprobe', 'kprobe'),
         canaries: IOCTL_CANARIES,
         place: 'kernel',
-        needs: { name: 'bpf_perf_link', kind: 'struct', why: 'such a link dies with the agent' },
+        needs: [
+          {
+            kind: 'file',
+            name: '/sys/bus/event_source/devices/kprobe',
+            why: 'this kernel is built without kprobes',
+          },
+          { kind: 'struct', name: 'bpf_perf_link', why: 'such a link dies with the agent' },
+        ],
         since: '5.15',
         why: 'the same functions by breakpoints; before 5.15 such a link cannot outlive the agent',
       },
@@ -98,7 +113,7 @@ export const HOOKS: readonly Hook[] = [
         programs: ['receiver_bound_fexit'],
         canaries: ['RECEIVER_APPEARANCE'],
         place: 'kernel',
-        needs: { name: 'bpf_task_pt_regs', kind: 'func', why: 'the descriptor cannot be told' },
+        needs: [{ kind: 'func', name: 'bpf_task_pt_regs', why: 'the descriptor cannot be told' }],
         since: '5.15',
         why: 'netlink_bind is called for netlink sockets only',
       },

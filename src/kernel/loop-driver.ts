@@ -1,21 +1,28 @@
 /** Whether the loop driver is there for the programs to read: built in, or its module loaded. */
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { createError } from '../errors.js';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** Also where it is built in. */
 const DRIVER = '/sys/module/loop';
 const CONTROL = '/dev/loop-control';
+/** As long as it is not there, no loop device is either; one made in this moment is taken for the host's. */
+const POLL_MS = 100;
 
 /**
- * Loads the module if it is missing, as the first losetup would: opening loop-control has the kernel ask for it.
- * @throws ERR_NO_LOOP_DRIVER
+ * Loads the module if it is missing, as the first losetup would: opening loop-control has the kernel ask for it. Where
+ * it is not installed or forbidden, waits for whoever loads it. False: `stop` came first.
  */
-export function ensureLoopDriver(): void {
-  if (existsSync(DRIVER)) return;
+export async function waitForLoopDriver(stop: AbortSignal, onWaiting: () => void): Promise<boolean> {
+  if (existsSync(DRIVER)) return true;
   try {
     closeSync(openSync(CONTROL, 'r'));
   } catch {
-    // Told below, with what to do.
+    // Then there is something to wait for.
   }
-  if (!existsSync(DRIVER)) throw createError('ERR_NO_LOOP_DRIVER', { path: CONTROL });
+  if (!existsSync(DRIVER)) onWaiting();
+  while (!existsSync(DRIVER)) {
+    if (stop.aborted) return false;
+    await delay(POLL_MS);
+  }
+  return true;
 }

@@ -6,7 +6,7 @@
  * a closed object throws `Error` with code `ERR_CLOSED`.
  */
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { PACKAGE_ROOT } from './paths.js';
 
 /** An error of a system call or of libbpf. `errno` is positive; `code` its name; `log` the verifier's or libbpf's own words. */
 export interface NativeError extends Error {
@@ -248,6 +248,5 @@ const require = createRequire(import.meta.url);
 
 /** Loads the addon: the build of this tree if there is one, else the prebuilt one of the package. */
 export function loadNative(): NativeAddon {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
-  return require('node-gyp-build')(root) as NativeAddon;
+  return require('node-gyp-build')(PACKAGE_ROOT) as NativeAddon;
 }

@@ -1,7 +1,14 @@
-/** Where the package keeps what it loads. Works from dist/ and, in tests, from src/. */
+/** Where the package keeps what it loads. */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-export const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** With a slash at its end: the nearest folder above that has a package.json, whether this runs from src/ or bundled in dist/. */
+export const PACKAGE_ROOT = findPackageRoot(new URL('.', import.meta.url));
+
+function findPackageRoot(folder: URL): string {
+  if (existsSync(new URL('package.json', folder))) return fileURLToPath(folder);
+  return findPackageRoot(new URL('..', folder));
+}
 
 const BPF_OBJECTS = `${PACKAGE_ROOT}dist/bpf`;
 

@@ -21,6 +21,7 @@ export interface LoadedPrograms {
   hasMap(name: string): boolean;
   mapNames(): string[];
   program(name: string): BpfProgram;
+  hasProgram(name: string): boolean;
   /** Programs that are attached somewhere go on running. */
   close(): void;
 }
@@ -131,6 +132,7 @@ function keepHandles(object: BpfObject, names: readonly string[]): LoadedProgram
     hasMap: (name) => maps.has(name),
     mapNames: () => [...maps.keys()],
     program: (name) => demand(programs, name),
+    hasProgram: (name) => programs.has(name),
     close() {
       for (const handle of [...maps.values(), ...programs.values()]) handle.close();
     },

@@ -22,6 +22,8 @@ export interface AgentStatus {
   auditLog: string;
   metricsUrl: string;
   hooks: { hook: HookName; outcomes: readonly HookOutcome[] }[];
+  /** Instructions that the verifier walked; 0 where the kernel does not tell (before 5.16). */
+  programs: { name: string; verifiedInstructions: number }[];
   receivers: { class: string; count: number }[];
   drops: Record<string, number>;
   auditLines: { written: number; lost: number };

@@ -22,6 +22,7 @@ const STATUS: AgentStatus = {
     outcomes: [{ state: 'attached', link: links[0]?.kind ?? 'tp_btf' }],
   })),
   receivers: [],
+  programs: [],
   drops: {},
   auditLines: { written: 0, lost: 0 },
 };

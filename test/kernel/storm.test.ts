@@ -1,10 +1,11 @@
 /** Hiding and accounts hold in a storm of attachments: for sockets opened in the midst of it, through kills and upgrades. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { type AuditLine, agentEnvironment, startAgent } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
 import { tempImage } from '../support/image.js';
-import { KILLS, STORM_CYCLES } from '../support/scale.js';
+import { KILLS, KILLS_IN_STORM, STORM_CYCLES, UPGRADES } from '../support/scale.js';
 import { container, host } from '../support/shell.js';
 import {
   buildStormTools,
@@ -27,7 +28,7 @@ const isIn =
 /** Cycles until `end`; then says what was done by containers and host, and what the sockets heard of it. */
 async function startStorm(t: TestContext, cyclesAtOnce: number) {
   const { loopStorm, receiverStorm } = await buildStormTools(t);
-  const receivers = await startReceivers(t, receiverStorm, 10, 300);
+  const receivers = await startReceivers(t, receiverStorm, 10, 60);
   const reports: LoopStormReport[] = [];
   let going = true;
   const cycle = async (run: typeof host, range: typeof HOST, times: number): Promise<void> => {
@@ -81,7 +82,7 @@ test('a uevent socket opened in a storm hears of no container’s device, and mi
   const { heard, sockets, ioctls } = await storm.end();
   await agent.settle();
 
-  if (await seesEverySocket(agent)) assert.deepEqual(heard.owned, []);
+  assert.deepEqual((await seesEverySocket(agent)) ? heard.owned : heard.ownedByWitness, []);
   assert.deepEqual(heard.missing, []);
   assert.equal(heard.overruns, 0);
   assert.ok(sockets > 10 && heard.checked > 100, `${sockets} sockets, ${heard.checked} deliveries`);
@@ -89,13 +90,13 @@ test('a uevent socket opened in a storm hears of no container’s device, and mi
   assert.equal((await agent.metrics()).get('loopwarden_records_unaccounted'), 0);
 });
 
-test('kill -9 in a storm shows nothing of a container, hides nothing of the host, and every ioctl is one line', async (t) => {
-  await startUdevd(t);
+/** Each storm has a log of its own; the agents of all of them follow each other on the same pins. */
+async function killInStorm(t: TestContext, kills: number): Promise<void> {
   const environment = agentEnvironment(t, ROOM);
   let agent = await startAgent(t, environment);
   const everySocket = await seesEverySocket(agent);
   const storm = await startStorm(t, 100);
-  for (let kill = 0; kill < KILLS; kill++) {
+  for (let kill = 0; kill < kills; kill++) {
     await agent.stop('SIGKILL');
     agent = await startAgent(t, environment);
   }
@@ -103,7 +104,7 @@ test('kill -9 in a storm shows nothing of a container, hides nothing of the host
   await agent.settle();
 
   // Where each socket has a filter of its own, those opened while no agent ran have none: the witness has.
-  if (everySocket) assert.deepEqual(heard.owned, []);
+  assert.deepEqual(everySocket ? heard.owned : heard.ownedByWitness, []);
   assert.deepEqual(heard.missing, []);
   const lines = stormLines(agent.audit());
   assert.equal(lines.length, ioctls);
@@ -112,6 +113,15 @@ test('kill -9 in a storm shows nothing of a container, hides nothing of the host
     if (line.result === 'ok')
       assert.equal(line.owner.after, line.caller.userns.level > 0 ? line.caller.userns.id : 3);
   assert.equal((await agent.metrics()).get('loopwarden_records_unaccounted'), 0);
+  t.diagnostic(`${kills} kills: ${ioctls} ioctls, ${heard.checked} deliveries of the host's events`);
+  assert.equal(await agent.stop(), 0);
+  rmSync(environment.auditPath);
+}
+
+test('kill -9 in a storm shows nothing of a container, hides nothing of the host, and every ioctl is one line', async (t) => {
+  await startUdevd(t);
+  for (let done = 0; done < KILLS; done += KILLS_IN_STORM)
+    await killInStorm(t, Math.min(KILLS_IN_STORM, KILLS - done));
 });
 
 test('an upgrade and a downgrade across a change of the record layout show nothing, and tell every gap', async (t) => {
@@ -121,20 +131,21 @@ test('an upgrade and a downgrade across a change of the record layout show nothi
   let agent = await startAgent(t, environment);
   const everySocket = await seesEverySocket(agent);
   const storm = await startStorm(t, 100);
-  for (const [signal, main] of [
-    ['SIGTERM', variant],
-    ['SIGKILL', undefined],
-    ['SIGTERM', variant],
+  const steps = [
     ['SIGKILL', variant],
     ['SIGTERM', undefined],
-  ] as const) {
+    ['SIGTERM', variant],
+    ['SIGKILL', variant],
+    ['SIGKILL', undefined],
+  ] as const;
+  for (const [signal, main] of steps.slice(0, UPGRADES)) {
     await agent.stop(signal);
     agent = await startAgent(t, environment, main);
   }
   const { heard, ioctls } = await storm.end();
   await agent.settle();
 
-  if (everySocket) assert.deepEqual(heard.owned, []);
+  assert.deepEqual(everySocket ? heard.owned : heard.ownedByWitness, []);
   assert.deepEqual(heard.missing, []);
   const gaps = agent.audit().filter(({ command }) => command === 'gap');
   const untold = ioctls - stormLines(agent.audit()).length;

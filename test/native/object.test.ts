@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { NativeError } from '../../src/kernel/native.js';
-import { code, compile, native, scratch, u32, u64 } from './support.js';
+import { code, compile, native, root, scratch, u32, u64 } from './support.js';
 
 test('lists programs and maps of an object that is not loaded', () => {
   const object = native.openObject(compile('maps'));
@@ -167,4 +168,24 @@ test('refuses what is no BPF object', () => {
   writeFileSync(path, Buffer.alloc(4096, 0xa5));
   assert.throws(() => native.openObject(path), code('ENOEXEC'));
   assert.throws(() => native.openLinker('/proc/no/such/place.o'), code('ENOENT'));
+});
+
+test('loads programs whatever signals come meanwhile', () => {
+  const script = join(scratch, 'load.cjs');
+  const objects = ['uevent_filter', 'gates'].map((name) => join(root, `dist/bpf/${name}.bpf.o`));
+  writeFileSync(
+    script,
+    `const native = require('node-gyp-build')(${JSON.stringify(root)});
+     for (const path of ${JSON.stringify(objects)}) {
+       const object = native.openObject(path);
+       for (const { name, section } of object.programs) object.setAutoload(name, /^.?socket$/.test(section));
+       object.load();
+       object.close();
+     }`,
+  );
+  // The profiler sends one every tenth of a millisecond.
+  const profiled = ['--cpu-prof', '--cpu-prof-interval=100', `--cpu-prof-dir=${scratch}`, script];
+  execFileSync(process.execPath, profiled, {
+    env: { ...process.env, NODE_PATH: join(root, 'node_modules') },
+  });
 });

@@ -63,11 +63,14 @@ export async function startAgent(
   t: TestContext,
   environment = agentEnvironment(t),
   main = MAIN,
+  /** Words before the agent's command, which end in running it: `unshare -m …`. */
+  within: readonly string[] = [],
 ): Promise<AgentProcess> {
   const { env, auditPath } = environment;
   const linesBefore = readLines(auditPath).length;
   const linesOf = () => readLines(auditPath).length - linesBefore;
-  const child = spawn(process.execPath, [main, 'run', '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [file = '', ...words] = [...within, process.execPath, main, 'run', '--json'];
+  const child = spawn(file, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => {

@@ -4,5 +4,8 @@ const take = (name: string, usual: number): number => Number(process.env[name] ?
 
 /** Attachments of containers in one storm. */
 export const STORM_CYCLES = take('LOOPWARDEN_TEST_CYCLES', 1000);
-/** How often an agent is killed in one storm. */
+/** How often an agent is killed, in storms of at most KILLS_IN_STORM each: what one storm makes is kept in memory. */
 export const KILLS = take('LOOPWARDEN_TEST_KILLS', 10);
+export const KILLS_IN_STORM = 20;
+/** Restarts with the other layout or back, of five. */
+export const UPGRADES = take('LOOPWARDEN_TEST_UPGRADES', 5);

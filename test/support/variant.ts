@@ -17,11 +17,15 @@ export async function useVariant(t: TestContext): Promise<string> {
 
 /** Into an empty folder. */
 export async function buildVariant(folder: string): Promise<string> {
-  for (const name of ['bpf', 'src', 'scripts', 'prebuilds', 'package.json', 'package-lock.json'])
-    cpSync(join(PACKAGE_ROOT, name), join(folder, name), { recursive: true });
-  for (const name of ['tsconfig.json', 'tsconfig.build.json'])
-    cpSync(join(PACKAGE_ROOT, name), join(folder, name));
-  symlinkSync(join(PACKAGE_ROOT, 'node_modules'), join(folder, 'node_modules'));
+  copyPackage(folder, [
+    'bpf',
+    'src',
+    'scripts',
+    'prebuilds',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+  ]);
   // Before the fields that were there: every offset after it moves.
   const header = join(folder, 'bpf/event.h');
   replace(header, '	__s32 result; ', '	__u64 variant;\n	__u32 variant_padding;\n	__s32 result; ');
@@ -34,6 +38,23 @@ export async function buildVariant(folder: string): Promise<string> {
   await host(`cd ${folder} && bash scripts/build-bpf.sh && node_modules/.bin/tsx scripts/generate-abi.ts`);
   await host(`cd ${folder} && touch bpf/event.h && bash scripts/build-bpf.sh && bash scripts/build-ts.sh`);
   return mainOf(folder);
+}
+
+/** The main.js of this version with another text in one of its BPF sources. */
+export async function buildWithBpf(
+  t: TestContext,
+  { file, from, to }: { file: string; from: string; to: string },
+): Promise<string> {
+  const folder = tempFolder(t);
+  copyPackage(folder, ['bpf', 'dist', 'scripts', 'prebuilds', 'package.json']);
+  replace(join(folder, 'bpf', file), from, to);
+  await host(`cd ${folder} && bash scripts/build-bpf.sh`);
+  return mainOf(folder);
+}
+
+function copyPackage(folder: string, names: readonly string[]): void {
+  for (const name of names) cpSync(join(PACKAGE_ROOT, name), join(folder, name), { recursive: true });
+  symlinkSync(join(PACKAGE_ROOT, 'node_modules'), join(folder, 'node_modules'));
 }
 
 function mainOf(folder: string): string {

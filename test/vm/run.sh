@@ -10,7 +10,9 @@ usage() {
 	sed -n '3,4s/^# //p' "$0" >&2
 	exit 2
 }
-kernels=() lsms=() pattern='test/kernel/(matrix|storm)' limit=1500
+kernels=() lsms=() pattern='test/kernel/(driver|matrix|storm|under-lockdown)' limit=1500
+# An emulated machine is idle a third of the time: two of them keep two processors busy.
+at_once=${LOOPWARDEN_VM_JOBS:-2}
 while [ $# -gt 0 ]; do
 	[ $# -ge 2 ] || usage
 	case $1 in
@@ -72,52 +74,63 @@ mkdir -p .cache/vm/tools .cache/vm/variant
 for tool in loop-storm receiver-storm; do gcc -O2 -Wall -Wextra -Werror -o ".cache/vm/tools/$tool" "test/support/$tool.c"; done
 node_modules/.bin/tsx test/vm/build-variant.ts .cache/vm/variant
 
-passed=0 failed=0 skipped=0 status=0
-summary=()
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+trap 'jobs -p | xargs -r kill 2>/dev/null; exit 130' INT TERM HUP
 started=$SECONDS
-for kernel in "${kernels[@]}"; do
-	if ! folder=$(bash test/vm/fetch-kernel.sh "$kernel"); then
-		summary+=("$kernel: no kernel")
-		failed=$((failed + 1)) status=1
-		continue
-	fi
-	for lsm in "${lsms[@]}"; do
-		name="$kernel $lsm"
-		console=$logs/$kernel-$lsm.console
-		output=$logs/$kernel-$lsm.output
-		from=$SECONDS
-		say "$name: booting Linux $(cat "$folder/version"); console: $console"
-		code=0
-		LOOPWARDEN_VM_TIMEOUT=$limit LOOPWARDEN_TEST_SLOW=${LOOPWARDEN_TEST_SLOW:-10} LOOPWARDEN_TEST_KERNEL=$kernel \
-			LOOPWARDEN_TEST_KILLS=${LOOPWARDEN_TEST_KILLS:-2} LOOPWARDEN_TEST_TOOLS=$PWD/.cache/vm/tools LOOPWARDEN_TEST_VARIANT=$PWD/.cache/vm/variant \
-			bash test/vm/boot.sh "$kernel" "$lsm" "$console" "bash scripts/test.sh '$pattern'" 2>&1 |
-			tee "$output" | label "$name" || code=$?
-		counts=$(grep -aoE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$output" | tail -n 1 || true)
-		case $code in
-		0) end=passed ;;
-		124) end="TIMED OUT after $limit s" ;;
-		125) end="DID NOT END WELL" ;;
-		126) end="KERNEL COMPLAINS" ;;
-		*) end=FAILED ;;
-		esac
-		if [ -n "$counts" ]; then
-			read -r p _ f _ s _ <<<"$counts"
-			passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-		else
-			f=0
-		fi
-		# A machine that failed counts, even if none of its tests says so.
-		if [ "$code" -ne 0 ]; then
-			status=1
-			[ "$f" -gt 0 ] || failed=$((failed + 1))
-		fi
-		summary+=("$name: $end; ${counts:-no results}; $((SECONDS - from)) s")
-		say "${summary[-1]}"
-	done
-done
 
+# Usage: run_machine KERNEL LSM: leaves "PASSED FAILED SKIPPED STATUS" and a line for people in $results.
+run_machine() {
+	local kernel=$1 lsm=$2 name="$1 $2" from=$SECONDS code=0 counts end p=0 f=0 s=0
+	local console=$logs/$kernel-$lsm.console output=$logs/$kernel-$lsm.output
+	say "$name: booting Linux $(cat ".cache/vm/kernels/$kernel/version"); console: $console"
+	LOOPWARDEN_VM_TIMEOUT=$limit LOOPWARDEN_TEST_SLOW=${LOOPWARDEN_TEST_SLOW:-10} LOOPWARDEN_TEST_KERNEL=$kernel \
+		LOOPWARDEN_TEST_KILLS=${LOOPWARDEN_TEST_KILLS:-2} LOOPWARDEN_TEST_UPGRADES=${LOOPWARDEN_TEST_UPGRADES:-2} \
+		LOOPWARDEN_TEST_TOOLS=$PWD/.cache/vm/tools LOOPWARDEN_TEST_VARIANT=$PWD/.cache/vm/variant \
+		bash test/vm/boot.sh "$kernel" "$lsm" "$console" "bash scripts/test.sh '$pattern'" 2>&1 |
+		tee "$output" | label "$name" || code=$?
+	counts=$(grep -aoE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$output" | tail -n 1 || true)
+	case $code in
+	0) end=passed ;;
+	124) end="TIMED OUT after $limit s" ;;
+	125) end="DID NOT END WELL" ;;
+	126) end="KERNEL COMPLAINS" ;;
+	*) end=FAILED ;;
+	esac
+	if [ -n "$counts" ]; then read -r p _ f _ s _ <<<"$counts"; fi
+	# A machine that failed counts, even if none of its tests says so.
+	if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
+	echo "$p $f $s $code" >"$results/$kernel-$lsm.counts"
+	echo "$name: $end; ${counts:-no results}; $((SECONDS - from)) s" | tee "$results/$kernel-$lsm.line" | sed 's/^/vm: /'
+}
+
+machines=()
+for kernel in "${kernels[@]}"; do
+	if bash test/vm/fetch-kernel.sh "$kernel" >/dev/null; then
+		for lsm in "${lsms[@]}"; do machines+=("$kernel $lsm"); done
+	else
+		machines+=("$kernel none")
+		echo "0 1 0 1" >"$results/$kernel-none.counts"
+		echo "$kernel: no kernel" >"$results/$kernel-none.line"
+	fi
+done
+for machine in "${machines[@]}"; do
+	read -r kernel lsm <<<"$machine"
+	[ "$lsm" != none ] || continue
+	while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do wait -n || true; done
+	run_machine "$kernel" "$lsm" &
+done
+wait
+
+passed=0 failed=0 skipped=0 status=0
 echo
-printf 'vm: %s\n' "${summary[@]}"
+for machine in "${machines[@]}"; do
+	file=$results/${machine/ /-}
+	sed 's/^/vm: /' "$file.line"
+	read -r p f s code <"$file.counts"
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	[ "$code" -eq 0 ] || status=1
+done
 say "all of it took $((SECONDS - started)) s; outputs and consoles: $logs"
 echo "$passed passed, $failed failed, $skipped skipped"
 exit $status

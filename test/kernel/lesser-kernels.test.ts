@@ -1,0 +1,71 @@
+/** What a kernel lacks costs what needs it and no more; a start that cannot succeed says why in one line, and leaves nothing. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { PACKAGE_ROOT, VMLINUX_BTF } from '../../src/kernel/paths.js';
+import { agentEnvironment, startAgent } from '../support/agent-process.js';
+import { tempImage } from '../support/image.js';
+import { startReceiver } from '../support/receiver.js';
+import { command, container, host } from '../support/shell.js';
+import { tempFolder } from '../support/temp-folder.js';
+import { buildWithBpf } from '../support/variant.js';
+
+/** The words that run a command where the kernel's types name a field otherwise. */
+function withoutField(t: TestContext, field: string): string[] {
+  const types = readFileSync(VMLINUX_BTF).toString('latin1');
+  const altered = types.replaceAll(`\0${field}\0`, `\0${field.slice(0, -1)}_\0`);
+  assert.notEqual(altered, types, `no field ${field}`);
+  const path = join(tempFolder(t), 'vmlinux');
+  writeFileSync(path, altered, 'latin1');
+  return ['unshare', '-m', 'sh', '-ec', `mount --bind ${path} ${VMLINUX_BTF}; exec "$0" "$@"`];
+}
+
+test('without ns_id it tells namespaces apart by their first sight, and hides as ever', async (t) => {
+  const image = tempImage(t);
+  const agent = await startAgent(t, agentEnvironment(t), undefined, withoutField(t, 'ns_id'));
+  const receiver = await startReceiver(t);
+  await agent.json('doctor');
+  for (const _ of [1, 2]) await container(`d=$(losetup -f --show ${image}); losetup -d $d`);
+  await receiver.catchUp();
+  assert.equal(receiver.loopEvents(), 0);
+  await host(`d=$(losetup -f --show ${image}); losetup -d $d`);
+  await receiver.catchUp();
+  assert.ok(receiver.loopEvents() >= 2);
+  await agent.settle();
+  const owners = agent
+    .audit()
+    .filter(({ command: name }) => name === 'LOOP_CONFIGURE')
+    .map(({ owner }) => owner.after);
+  assert.equal(new Set(owners).size, 3);
+});
+
+test('without a field that every link needs it does not start, and names what was refused', async (t) => {
+  const environment = agentEnvironment(t);
+  const { code, stderr } = await run(withoutField(t, 'thread_pid'), environment.env);
+  assert.equal(code, 78, stderr);
+  assert.match(stderr, /^loopwarden: .*(refused the program|no link attaches).*\n$/);
+  assert.ok(!existsSync(environment.env.LOOPWARDEN_PINS_PATH ?? ''));
+});
+
+test('a program that the verifier refuses on every link ends the start, and leaves nothing', async (t) => {
+  const main = await buildWithBpf(t, {
+    file: 'owner.bpf.h',
+    from: 'static __always_inline struct owner_entry *owner_lookup(__u32 devno)\n{',
+    to: 'static __always_inline struct owner_entry *owner_lookup(__u32 devno)\n{\n\tbpf_probe_read_kernel(NULL, 8, NULL);',
+  });
+  const environment = agentEnvironment(t);
+  const { code, stderr } = await run([], environment.env, main);
+  assert.equal(code, 78, stderr);
+  assert.match(stderr, /^loopwarden: no link attaches to the hook \w+: .*refused the program.*\n$/);
+  assert.ok(!existsSync(environment.env.LOOPWARDEN_PINS_PATH ?? ''));
+});
+
+async function run(
+  within: readonly string[],
+  env: NodeJS.ProcessEnv,
+  main = join(PACKAGE_ROOT, 'dist/main.js'),
+) {
+  const [file = '', ...words] = [...within, process.execPath, main, 'run'];
+  return command(file, words, env);
+}
