@@ -124,6 +124,16 @@ export const ERRORS = {
     message: 'no loop device {device}',
     nextStep: 'loopwarden devices lists them',
   },
+  ERR_NO_CONTAINER: {
+    exitCode: EXIT.no,
+    message: 'process {pid} is no container to place loop devices in: {reason}',
+    nextStep: 'name a running process of the container, by its pid on the host',
+  },
+  ERR_PLACEMENT: {
+    exitCode: EXIT.no,
+    message: 'cannot place loop devices in the container of process {pid}: {reason}',
+    nextStep: 'give the container a writable /dev of its own without loop nodes; see docs/loopfs.md',
+  },
   ERR_ABI_MISMATCH: {
     exitCode: EXIT.no,
     message: 'the BPF object and the agent were built from different sources ({expected} and {found})',
