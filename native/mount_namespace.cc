@@ -5,6 +5,7 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
+#include <fcntl.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -130,6 +131,16 @@ Finish PlaceMount(const MountNamespaceState &state, int mounts, int mount,
 	};
 }
 
+// A file system whose server has gone says so to whoever asks. One that never answers keeps us
+// waiting.
+bool IsDead(int folder)
+{
+	struct statx status;
+	return statx(folder, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &status) &&
+	       (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+// `mount_id` 0: whatever is mounted there, if its server has gone.
 Finish UnplaceMount(const MountNamespaceState &state, int mounts, const std::string &target,
 		    uint64_t mount_id, uint64_t host_dev)
 {
@@ -138,8 +149,10 @@ Finish UnplaceMount(const MountNamespaceState &state, int mounts, const std::str
 	BecomeContainerRoot(state);
 	loopwarden::Place place = OpenOwnPlace(state, target, host_dev);
 	try {
-		Standing standing = StandingOf(OpenFolderAt(place, true).Get(), target);
-		if (!standing.is_mount_root || standing.mount_id != mount_id)
+		UniqueFd folder = OpenFolderAt(place, true);
+		Standing standing = StandingOf(folder.Get(), target);
+		if (!standing.is_mount_root ||
+		    (mount_id ? standing.mount_id != mount_id : !IsDead(folder.Get())))
 			return Answer(false);
 	} catch (const Failure &failure) {
 		// The container has taken it away, or put something else there.
@@ -210,6 +223,7 @@ void MountNamespace::Register(Napi::Env env)
 	Define(env, {
 			Call<&MountNamespace::Place>("place"),
 			Call<&MountNamespace::Unplace>("unplace"),
+			Call<&MountNamespace::UnplaceDead>("unplaceDead"),
 			Call<&MountNamespace::Link>("link"),
 			Call<&MountNamespace::Unlink>("unlink"),
 		    });
@@ -268,10 +282,21 @@ Napi::Value MountNamespace::Place(const Napi::CallbackInfo &info)
 Napi::Value MountNamespace::Unplace(const Napi::CallbackInfo &info)
 {
 	std::string target = PathArgument(info, 0, "target");
-	auto mount_id = static_cast<uint64_t>(NumberArgument(info, 1, "mountId", 0, 1LL << 53));
-	auto mounts = OpenMounts(info.Env(), "unplace", **state_);
+	auto mount_id = static_cast<uint64_t>(NumberArgument(info, 1, "mountId", 1, 1LL << 53));
+	return UnplaceById(info, "unplace", target, mount_id);
+}
+
+Napi::Value MountNamespace::UnplaceDead(const Napi::CallbackInfo &info)
+{
+	return UnplaceById(info, "unplaceDead", PathArgument(info, 0, "target"), 0);
+}
+
+Napi::Value MountNamespace::UnplaceById(const Napi::CallbackInfo &info, const char *operation,
+					const std::string &target, uint64_t mount_id)
+{
+	auto mounts = OpenMounts(info.Env(), operation, **state_);
 	return RunInThread(
-	    info.Env(), "unplace",
+	    info.Env(), operation,
 	    [state = *state_, mounts, target, mount_id, host_dev = HostDevice("/dev")] {
 		    return UnplaceMount(*state, mounts->Get(), target, mount_id, host_dev);
 	    });

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "unique_fd.h"
 #include "wrapped.h"
@@ -39,6 +40,9 @@ class MountNamespace : public Wrapped<MountNamespace, std::shared_ptr<const Moun
       private:
 	Napi::Value Place(const Napi::CallbackInfo &info);
 	Napi::Value Unplace(const Napi::CallbackInfo &info);
+	Napi::Value UnplaceDead(const Napi::CallbackInfo &info);
+	Napi::Value UnplaceById(const Napi::CallbackInfo &info, const char *operation,
+				const std::string &target, uint64_t mount_id);
 	Napi::Value Link(const Napi::CallbackInfo &info);
 	Napi::Value Unlink(const Napi::CallbackInfo &info);
 };

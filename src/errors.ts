@@ -124,15 +124,25 @@ export const ERRORS = {
     message: 'no loop device {device}',
     nextStep: 'loopwarden devices lists them',
   },
+  ERR_LOOPFS_NOT_RUNNING: {
+    exitCode: EXIT.agentNotRunning,
+    message: 'no loopfs answers on {path}',
+    nextStep: 'start it with loopwarden loopfs serve, or name its socket with --loopfs-socket',
+  },
   ERR_NO_CONTAINER: {
     exitCode: EXIT.no,
-    message: 'process {pid} is no container to place loop devices in: {reason}',
+    message: 'process {pid} is no container: {reason}',
     nextStep: 'name a running process of the container, by its pid on the host',
   },
-  ERR_PLACEMENT: {
+  ERR_CONTAINER_DEV: {
     exitCode: EXIT.no,
-    message: 'cannot place loop devices in the container of process {pid}: {reason}',
+    message: '{reason}',
     nextStep: 'give the container a writable /dev of its own without loop nodes; see docs/loopfs.md',
+  },
+  ERR_HOOK_STATE: {
+    exitCode: EXIT.usage,
+    message: 'no OCI container state on stdin: {reason}',
+    nextStep: 'have the OCI runtime call it, as a createRuntime and a poststop hook; see docs/loopfs.md',
   },
   ERR_ABI_MISMATCH: {
     exitCode: EXIT.no,

@@ -12,10 +12,20 @@ import { doctor } from './doctor.js';
 import { events } from './events.js';
 import { explain } from './explain.js';
 import { filter } from './filter.js';
+import { ociHook } from './oci-hook.js';
 import { run } from './run.js';
 import { uninstall } from './uninstall.js';
 
-export const COMMANDS: readonly Command[] = [run, doctor, devices, events, explain, filter, uninstall];
+export const COMMANDS: readonly Command[] = [
+  run,
+  doctor,
+  devices,
+  events,
+  explain,
+  filter,
+  ociHook,
+  uninstall,
+];
 
 const FLAGGED = CONFIG_KEYS.filter((entry) => entry.flag !== undefined);
 

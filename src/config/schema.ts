@@ -103,6 +103,12 @@ export const configSchema = z.strictObject({
       .default(1000)
       .meta({ description: 'Events kept in memory for loopwarden events' }),
   }),
+  loopfs: z.strictObject({
+    socket: absolutePath
+      .refine((path) => Buffer.byteLength(path) <= 107, 'must be at most 107 bytes long')
+      .default('/run/loopwarden/loopfs.sock')
+      .meta({ description: 'Unix socket of loopwarden loopfs serve', flag: '--loopfs-socket' }),
+  }),
   receivers: z.strictObject({
     scan_interval_ms: count(100, 3_600_000).default(10_000).meta({
       description: 'Milliseconds between two searches for uevent sockets that no event announced',

@@ -214,6 +214,8 @@ export interface MountNamespace {
   place(mountFd: number, target: string): Promise<number>;
   /** Detaches it, busy or not, and removes the folder. False if it is not there. ESRCH when the process has ended. */
   unplace(target: string, mountId: number): Promise<boolean>;
+  /** The same for whatever is mounted there, if its server has gone (ENOTCONN). */
+  unplaceDead(target: string): Promise<boolean>;
   /** A symlink; false if it is there already. EEXIST for anything else there, unless `replace`; then in one step. */
   link(path: string, target: string, replace: boolean): Promise<boolean>;
   /** Removes the symlink if it leads to `target`; false if not. */

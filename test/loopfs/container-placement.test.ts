@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { LoopwardenError } from '../../src/errors.js';
 import { loadNative } from '../../src/kernel/native.js';
-import { type Placement, place } from '../../src/loopfs/placement.js';
+import { type ContainerPlacement, openContainerPlacement } from '../../src/loopfs/container-placement.js';
 import { defer } from '../support/defer.js';
 import { makeDetachedMount } from '../support/detached-mount.js';
-import { type MappedContainer, startMappedContainer } from '../support/mapped-container.js';
+import { startMappedContainer } from '../support/mapped-container.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const native = loadNative();
@@ -18,22 +18,22 @@ const NODE = `loop${NUMBER}`;
 
 async function placeIn(
   t: TestContext,
-  container: MappedContainer,
+  container: { pid: number; rootId: number },
   options: { replace?: boolean } = {},
-): Promise<Placement> {
+): Promise<ContainerPlacement> {
   const mount = await makeDetachedMount(t, container.rootId, [NUMBER]);
-  const placement = await place(
-    native,
-    { name: 'test', mountFd: mount.fd },
-    { pid: container.pid, ...options },
-  );
-  defer(t, placement.close);
-  await mount.close();
-  return placement;
+  try {
+    const placement = await openContainerPlacement(native, { pid: container.pid, ...options });
+    defer(t, placement.close);
+    await placement.mount(mount.fd);
+    return placement;
+  } finally {
+    await mount.close();
+  }
 }
 
 /** For assert.rejects: the code and words of the table's error. */
-function refusal(words: RegExp, code = 'ERR_PLACEMENT'): (error: unknown) => boolean {
+function refusal(words: RegExp, code = 'ERR_CONTAINER_DEV'): (error: unknown) => boolean {
   return (error) => {
     assert.ok(error instanceof LoopwardenError, String(error));
     assert.equal(error.code, code);
@@ -124,16 +124,13 @@ test('swapping /dev/loopfs all the time never gets anything placed on the host',
   let placed = 0;
   let refused = 0;
   for (let round = 0; round < 20 || (placed === 0 && round < 200); round++) {
-    const mount = await makeDetachedMount(t, 0);
     try {
-      const placement = await place(native, { name: 'test', mountFd: mount.fd }, { pid: container.pid });
+      await (await placeIn(t, container)).unplace();
       placed++;
-      await placement.unplace();
     } catch (error) {
       assert.ok(error instanceof LoopwardenError, String(error));
       refused++;
     }
-    await mount.close();
   }
   assert.deepEqual(readdirSync(victim), []);
   assert.ok(placed + refused >= 20);
@@ -162,9 +159,7 @@ test('a read-only /dev is refused in words', async (t) => {
 });
 
 test('the host itself is no container', async (t) => {
-  const mount = await makeDetachedMount(t, 0);
-  const attempt = (pid: number): Promise<Placement> =>
-    place(native, { name: 'test', mountFd: mount.fd }, { pid });
+  const attempt = (pid: number): Promise<ContainerPlacement> => placeIn(t, { pid, rootId: 0 });
   await assert.rejects(attempt(process.pid), refusal(/the host's own mount namespace/));
   const sharing = await startMappedContainer(t, { userns: false, prepare: ':' });
   await assert.rejects(attempt(sharing.pid), refusal(/the host's own \/dev/));
@@ -207,9 +202,7 @@ test('only names of nodes are ever linked', async (t) => {
 
 test('the mount goes with the last process of the container', async (t) => {
   const container = await startMappedContainer(t);
-  const mount = await makeDetachedMount(t, container.rootId);
-  const placement = await place(native, { name: 'test', mountFd: mount.fd }, { pid: container.pid });
-  await mount.close();
+  const placement = await placeIn(t, container);
   await container.stop();
   await assert.rejects(placement.addNode(NODE), refusal(/./));
   await assert.rejects(placement.unplace(), refusal(/the process is gone/));
