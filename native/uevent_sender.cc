@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -25,9 +26,8 @@ const napi_type_tag UeventSender::kTag = {0x6c6f6f7077617264, 0x656e00000000000c
 namespace
 {
 
-constexpr uint32_t kKernelGroup = 1;
-// UEVENT_BUFFER_SIZE: the kernel makes none that is longer, so no receiver expects one.
-constexpr size_t kMaxBytes = 2048 + 512;
+// UEVENT_BUFFER_SIZE: the kernel takes none that is longer.
+constexpr size_t kMaxBytes = 2048;
 
 } // namespace
 
@@ -42,6 +42,8 @@ Napi::Value UeventSender::Open(const Napi::CallbackInfo &info)
 	Napi::Env env = info.Env();
 	int pid = NumberArgument(info, 0, "pid", 1, INT_MAX);
 	auto start = static_cast<uint64_t>(NumberArgument(info, 1, "startTicks", 0, 1LL << 53));
+	auto uid = static_cast<uid_t>(NumberArgument(info, 2, "uid", 0, UINT32_MAX - 1LL));
+	auto gid = static_cast<gid_t>(NumberArgument(info, 3, "gid", 0, UINT32_MAX - 1LL));
 	auto network = std::make_shared<UniqueFd>();
 	int error = OpenProcessNamespace(pid, start, "net", *network);
 	if (error)
@@ -54,10 +56,12 @@ Napi::Value UeventSender::Open(const Napi::CallbackInfo &info)
 	if (own.st_ino == theirs.st_ino)
 		ThrowReason(env, "openUeventSender", EXDEV, "pid " + std::to_string(pid),
 			    "it has the host's own network namespace");
-	return RunInThread(env, "openUeventSender", [network]() -> Finish {
+	return RunInThread(env, "openUeventSender", [network, uid, gid]() -> Finish {
 		if (setns(network->Get(), CLONE_NEWNET))
 			throw Failure{errno, "setns", ""};
 		auto made = std::make_shared<SenderState>();
+		made->uid = uid;
+		made->gid = gid;
 		made->socket.Reset(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 					  NETLINK_KOBJECT_UEVENT));
 		if (!made->socket)
@@ -68,23 +72,50 @@ Napi::Value UeventSender::Open(const Napi::CallbackInfo &info)
 	});
 }
 
+// Not broadcast by us, since udev ignores what does not come from the kernel: the kernel is asked to
+// (uevent_net_rcv, since 4.18, for whoever may administer the network namespace). It ends the text with
+// a SEQNUM of its own and acts before sendto() returns.
 Napi::Value UeventSender::Send(const Napi::CallbackInfo &info)
 {
 	Bytes text = BytesArgument(info, 0, "text");
-	if (text.size == 0 || text.size > kMaxBytes)
+	if (text.size == 0 || text.size > kMaxBytes || text.data[text.size - 1] != 0)
 		ThrowRange(info.Env(), "text must be from 1 to " + std::to_string(kMaxBytes) +
-					   " bytes, not " + std::to_string(text.size));
-	struct sockaddr_nl to = {};
-	to.nl_family = AF_NETLINK;
-	to.nl_groups = kKernelGroup;
-	// ECONNREFUSED, ESRCH: nobody listens. ENOBUFS: a listener's queue is full, and the kernel has
-	// told it so, as it does for its own.
-	if (sendto(state_->socket.Get(), text.data, text.size, 0,
-		   reinterpret_cast<struct sockaddr *>(&to), sizeof(to)) >= 0)
-		return Napi::Boolean::New(info.Env(), true);
-	if (errno != ECONNREFUSED && errno != ESRCH && errno != ENOBUFS)
+					   " bytes and end with NUL");
+	struct nlmsghdr header = {};
+	header.nlmsg_len = NLMSG_LENGTH(text.size);
+	header.nlmsg_type = NLMSG_MIN_TYPE;
+	header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	std::string message(reinterpret_cast<const char *>(&header), sizeof(header));
+	message.append(reinterpret_cast<const char *>(text.data), text.size);
+	struct sockaddr_nl kernel = {};
+	kernel.nl_family = AF_NETLINK;
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr error;
+	} answer = {};
+	// udev trusts root only, and that is the container's where it is read.
+	struct ucred sender = {getpid(), state_->uid, state_->gid};
+	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(sender))] = {};
+	struct iovec part = {message.data(), message.size()};
+	struct msghdr whole = {};
+	whole.msg_name = &kernel;
+	whole.msg_namelen = sizeof(kernel);
+	whole.msg_iov = &part;
+	whole.msg_iovlen = 1;
+	whole.msg_control = control;
+	whole.msg_controllen = sizeof(control);
+	struct cmsghdr *credentials = CMSG_FIRSTHDR(&whole);
+	credentials->cmsg_level = SOL_SOCKET;
+	credentials->cmsg_type = SCM_CREDENTIALS;
+	credentials->cmsg_len = CMSG_LEN(sizeof(sender));
+	memcpy(CMSG_DATA(credentials), &sender, sizeof(sender));
+	int socket = state_->socket.Get();
+	if (sendmsg(socket, &whole, 0) < 0 ||
+	    recv(socket, &answer, sizeof(answer), MSG_DONTWAIT | MSG_TRUNC) < 0)
 		ThrowErrno(info.Env(), "send", errno);
-	return Napi::Boolean::New(info.Env(), false);
+	if (answer.header.nlmsg_type == NLMSG_ERROR && answer.error.error)
+		ThrowErrno(info.Env(), "send", -answer.error.error);
+	return info.Env().Undefined();
 }
 
 } // namespace loopwarden

@@ -2,6 +2,8 @@
 #ifndef LOOPWARDEN_UEVENT_SENDER_H
 #define LOOPWARDEN_UEVENT_SENDER_H
 
+#include <sys/types.h>
+
 #include "unique_fd.h"
 #include "wrapped.h"
 
@@ -10,6 +12,9 @@ namespace loopwarden
 
 struct SenderState {
 	UniqueFd socket;
+	// The host's ids of the container's root.
+	uid_t uid = 0;
+	gid_t gid = 0;
 };
 
 // Broadcasts uevents within a container's network namespace, where the kernel sends none itself.

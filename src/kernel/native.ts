@@ -224,8 +224,8 @@ export interface MountNamespace {
 }
 /** A uevent socket in a container's network namespace. */
 export interface UeventSender {
-  /** Broadcasts as the kernel does: at most 2,560 bytes. False if nobody got it. */
-  send(text: Buffer): boolean;
+  /** Has the kernel broadcast it: at most 2,048 bytes, each part ended by NUL, to which it adds a SEQNUM. */
+  send(text: Buffer): void;
   close(): void;
 }
 export interface NamespaceIdentity {
@@ -271,7 +271,7 @@ export interface NativeAddon {
     root: string,
   ): Promise<MountNamespace>;
   /** The same for its network namespace. */
-  openUeventSender(pid: number, startTicks: number): Promise<UeventSender>;
+  openUeventSender(pid: number, startTicks: number, uid: number, gid: number): Promise<UeventSender>;
   /** Name of the loaded BPF program with this id (at most 15 characters); null if there is none. */
   programName(id: number): string | null;
   /** `path` as in /proc/PID/ns/user. */

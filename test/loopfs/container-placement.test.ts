@@ -170,7 +170,7 @@ test('the host itself is no container', async (t) => {
 test('a pid that means another process by now is refused', async (t) => {
   const { pid } = await startMappedContainer(t);
   assert.throws(() => native.openMountNamespace(pid, 1, 0, 0, '/'), { code: 'ESRCH' });
-  assert.throws(() => native.openUeventSender(pid, 1), { code: 'ESRCH' });
+  assert.throws(() => native.openUeventSender(pid, 1, 0, 0), { code: 'ESRCH' });
 });
 
 /** The container's own FUSE server on /dev, which answers nothing, not even the kernel's greeting. */
