@@ -149,15 +149,25 @@ export const ERRORS = {
     message: 'the instance {name} is in a container already (process {pid})',
     nextStep: 'an instance is for one container: create another',
   },
-  ERR_NO_PLACEMENT: {
-    exitCode: EXIT.kernelLacks,
-    message: 'this build cannot place an instance into a running container',
-    nextStep: 'take a build that can',
-  },
   ERR_PLACEMENT: {
     exitCode: EXIT.no,
     message: 'cannot place the instance {name} into process {pid}: {reason}',
     nextStep: 'check that the process runs, and has a mount namespace of its own',
+  },
+  ERR_NO_CONTAINER: {
+    exitCode: EXIT.no,
+    message: 'process {pid} is no container: {reason}',
+    nextStep: 'name a running process of the container, by its pid on the host',
+  },
+  ERR_CONTAINER_DEV: {
+    exitCode: EXIT.no,
+    message: '{reason}',
+    nextStep: 'give the container a writable /dev of its own without loop nodes; see docs/loopfs.md',
+  },
+  ERR_HOOK_STATE: {
+    exitCode: EXIT.usage,
+    message: 'no OCI container state on stdin: {reason}',
+    nextStep: 'have the OCI runtime call it, as a createRuntime and a poststop hook; see docs/loopfs.md',
   },
   ERR_ABI_MISMATCH: {
     exitCode: EXIT.no,

@@ -6,12 +6,15 @@ import type { Logger } from 'pino';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { Config } from './config/schema.js';
 import { createError, reasonOf } from './errors.js';
-import { ensureLoopDriver } from './kernel/loop-driver.js';
+import { waitForLoopDriver } from './kernel/loop-driver.js';
+import { loadNative } from './kernel/native.js';
 import { loopPartShift } from './kernel/settings.js';
+import type { DeviceBroker } from './loopfs/broker.js';
 import { createKernelBroker } from './loopfs/kernel-broker.js';
 import { loadLoopfsModule } from './loopfs/native.js';
 import { openNumbers } from './loopfs/numbers.js';
 import type { Placement } from './loopfs/placement.js';
+import { createPlacements } from './loopfs/placements.js';
 import { createQuota } from './loopfs/quota.js';
 import { openRegistry, type Registry } from './loopfs/registry.js';
 import { openStateFiles } from './loopfs/state-file.js';
@@ -31,18 +34,28 @@ const QUEUED_CALLS = 256;
 const CALL_DEADLINE_MS = 5000;
 const RETRY_INTERVAL_MS = 5000;
 
-/** @throws ERR_NOT_ROOT, ERR_NO_LOOP_DRIVER, ERR_ALREADY_RUNNING, ERR_SOCKET_PATH, ERR_LOOPFS_STATE */
+export interface LoopfsOptions {
+  /** How instances get into containers; into their mount namespaces, if not told. */
+  placement?: Placement;
+  /** Who makes the devices; the kernel, if not told. */
+  broker?: DeviceBroker;
+  /** Ends the wait for a loop driver that is not there yet. */
+  stop?: AbortSignal;
+}
+
+/** @throws ERR_NOT_ROOT, ERR_ALREADY_RUNNING, ERR_SOCKET_PATH, ERR_LOOPFS_STATE */
 export async function startLoopfs(
   config: Config,
   log: Logger,
-  placement: Placement | null = null,
+  options: LoopfsOptions = {},
 ): Promise<LoopfsProcess> {
   if (process.geteuid?.() !== 0)
     throw createError('ERR_NOT_ROOT', { action: 'making devices for containers needs root' });
-  ensureLoopDriver();
+  const { stop = new AbortController().signal } = options;
+  await waitForLoopDriver(stop, () => log.warn('no loop driver yet: modprobe loop'));
   const cleanup = createCleanup();
   try {
-    return await assemble(config.loopfs, log, placement, cleanup);
+    return await assemble(config.loopfs, log, options, cleanup);
   } catch (error) {
     await cleanup.run().catch((failure: unknown) => log.error({ err: failure }, 'after a failed start'));
     throw error;
@@ -52,7 +65,7 @@ export async function startLoopfs(
 async function assemble(
   config: Config['loopfs'],
   log: Logger,
-  placement: Placement | null,
+  options: LoopfsOptions,
   cleanup: Cleanup,
 ): Promise<LoopfsProcess> {
   let publish: (registry: Registry) => void = () => {};
@@ -74,7 +87,7 @@ async function assemble(
     module,
     openServer: (onEvent) =>
       module.openServer(config.threads, OUTSTANDING_CALLS, QUEUED_CALLS, CALL_DEADLINE_MS, onEvent),
-    broker: createKernelBroker(module, partShift),
+    broker: options.broker ?? createKernelBroker(module, partShift),
     numbers,
     quota: createQuota({
       total: config.devices,
@@ -82,7 +95,7 @@ async function assemble(
       numbersPerInstance: config.numbers_per_instance,
     }),
     files,
-    placement,
+    placement: options.placement ?? createPlacements(loadNative()),
     onReaped: (report) => {
       if (report.removed.length > 0 || report.left.length > 0) log.info(report, 'instance reaped');
     },

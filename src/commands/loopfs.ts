@@ -13,10 +13,12 @@ const serve: Command = {
   name: 'serve',
   summary: 'serve the instances in the foreground, until SIGTERM; they are left to the next one',
   async action({ loaded, print }): Promise<ExitCode> {
+    const stop = new AbortController();
     const stopped = new Promise<void>((resolve) => {
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+      stop.signal.addEventListener('abort', () => resolve());
     });
-    const loopfs = await start(loaded.config);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+    const loopfs = await start(loaded.config, stop.signal);
     print(`loopwarden loopfs is serving; socket ${loaded.config.loopfs.socket}`);
     await stopped;
     await loopfs.stop();
@@ -25,12 +27,12 @@ const serve: Command = {
 };
 
 /** Loaded only here: the other commands start faster without pino and the native module. */
-async function start(config: CommandContext['loaded']['config']): Promise<LoopfsProcess> {
+async function start(config: CommandContext['loaded']['config'], stop: AbortSignal): Promise<LoopfsProcess> {
   const [{ startLoopfs }, { createAgentLog }] = await Promise.all([
     import('../loopfs-process.js'),
     import('../sinks/agent-log.js'),
   ]);
-  return startLoopfs(config, createAgentLog({ level: config.log.level }));
+  return startLoopfs(config, createAgentLog({ level: config.log.level }), { stop });
 }
 
 const create: Command = {

@@ -13,6 +13,7 @@ import { events } from './events.js';
 import { explain } from './explain.js';
 import { filter } from './filter.js';
 import { loopfs } from './loopfs.js';
+import { ociHook } from './oci-hook.js';
 import { run } from './run.js';
 import { uninstall } from './uninstall.js';
 
@@ -24,6 +25,7 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   explain,
   filter,
   loopfs,
+  ociHook,
   uninstall,
 ];
 

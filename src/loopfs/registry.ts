@@ -41,9 +41,8 @@ export interface Registry {
   create(request: InstanceRequest): InstanceReport;
   list(): InstanceReport[];
   get(name: string): InstanceReport;
-  attach(name: string, pid: number): Promise<InstanceReport>;
-  /** The detached mount of an instance that waits for its container; undefined when it has one. */
-  mountFd(name: string): number | undefined;
+  /** `root`: where the container's root is while its runtime still sets it up. */
+  attach(name: string, pid: number, root?: string): Promise<InstanceReport>;
   /** Ends it and removes its devices. */
   detach(name: string): Promise<ReapReport>;
   /** Takes over what an earlier process left: places what lives again, reaps the rest. */
@@ -69,7 +68,7 @@ export interface RegistryParts {
   numbers: Numbers;
   quota: Quota;
   files: StateFiles;
-  placement: Placement | null;
+  placement: Placement;
   onReaped(report: ReapReport): void;
   onError(error: unknown, what: string): void;
 }
@@ -103,10 +102,8 @@ export function openRegistry(parts: RegistryParts): Registry {
     },
     list: () => [...byName.values(), ...ending.values()].map(reportOf),
     get: (name) => reportOf(find(name)),
-    mountFd: (name) => find(name).mountFd ?? undefined,
-    async attach(name, pid) {
+    async attach(name, pid, root) {
       const entry = find(name);
-      if (parts.placement === null) throw createError('ERR_NO_PLACEMENT', {});
       if (entry.record.container)
         throw createError('ERR_INSTANCE_PLACED', { name, pid: entry.record.container.pid });
       const container = identifyProcess(pid);
@@ -114,7 +111,7 @@ export function openRegistry(parts: RegistryParts): Registry {
       // Before anything is awaited: a second attach is refused meanwhile.
       update(entry, { container });
       try {
-        await place(entry, container);
+        await place(entry, container, root);
       } catch (error) {
         update(entry, { container: null });
         throw error;
@@ -124,7 +121,8 @@ export function openRegistry(parts: RegistryParts): Registry {
     async detach(name) {
       const entry = find(name);
       if (entry.served !== null) server.end(entry.served);
-      return end(entry);
+      const { container } = entry.record;
+      return end(entry, { unplace: container !== null && isAlive(container) });
     },
     async restore(records) {
       await Promise.all(records.map((record) => restoreOne(record)));
@@ -144,6 +142,7 @@ export function openRegistry(parts: RegistryParts): Registry {
       for (const entry of byName.values()) entry.instance.close();
       server.close();
       for (const entry of byName.values()) closeMount(entry);
+      parts.placement.close();
     },
   };
 
@@ -186,12 +185,16 @@ export function openRegistry(parts: RegistryParts): Registry {
     for (const { number } of devices) server.setDevice(entry.served, number, true);
   }
 
-  async function place(entry: Entry, container: ContainerProcess): Promise<void> {
+  async function place(entry: Entry, container: ContainerProcess, root?: string): Promise<void> {
     const { name, uidBase, gidBase, devices } = entry.record;
-    if (parts.placement === null || entry.mountFd === null) throw createError('ERR_NO_PLACEMENT', {});
     const nodes = devices.map(({ number }) => `loop${number}`);
+    const { mountFd } = entry;
     try {
-      await parts.placement.place({ name, container, mountFd: entry.mountFd, uidBase, gidBase, nodes });
+      if (mountFd === null) throw createErrnoError('its mount', ERRNO.ENODEV);
+      await parts.placement.place({
+        ...{ name, container, mountFd, uidBase, gidBase, nodes },
+        ...(root === undefined ? {} : { root }),
+      });
     } catch (error) {
       const reason = reasonOf(error);
       throw createError('ERR_PLACEMENT', { name, pid: container.pid, reason }, { cause: error });
@@ -209,7 +212,7 @@ export function openRegistry(parts: RegistryParts): Registry {
     const { name, container } = entry.record;
     if (entry.served === null) throw createErrnoError(`show loop${number}`, ERRNO.ENODEV);
     server.setDevice(entry.served, number, present);
-    if (container) await parts.placement?.onNode(name, container, `loop${number}`, present);
+    if (container) await parts.placement.onNode(name, `loop${number}`, present);
   }
 
   function onEvent(
@@ -256,7 +259,8 @@ export function openRegistry(parts: RegistryParts): Registry {
     }
   }
 
-  async function end(entry: Entry): Promise<ReapReport> {
+  /** `unplace`: also out of a container that goes on. */
+  async function end(entry: Entry, { unplace = false } = {}): Promise<ReapReport> {
     entry.instance.close();
     if (entry.served !== null) byServed.delete(entry.served);
     entry.served = null;
@@ -264,6 +268,10 @@ export function openRegistry(parts: RegistryParts): Registry {
     ending.set(entry.record.id, entry);
     update(entry, { reaping: true });
     closeMount(entry);
+    const { name } = entry.record;
+    if (unplace)
+      await parts.placement.unplace(name).catch((error: unknown) => parts.onError(error, `unplace ${name}`));
+    else parts.placement.release(name);
     return reap(entry, REAP_MS);
   }
 

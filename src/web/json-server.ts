@@ -75,7 +75,6 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_NO_SUCH_INSTANCE: 404,
   ERR_INSTANCE_EXISTS: 409,
   ERR_INSTANCE_PLACED: 409,
-  ERR_NO_PLACEMENT: 501,
 };
 
 function statusOf({ code }: LoopwardenError): number {

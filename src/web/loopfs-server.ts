@@ -43,8 +43,10 @@ function loopfsRoutes(registry: Promise<Registry>): Route<Handler>[] {
     {
       method: 'POST',
       path: `${INSTANCES}/:name/attach`,
-      handler: async (exchange) =>
-        (await registry).attach(nameOf(exchange), pidOf(await readJsonBody(exchange.request))),
+      handler: async (exchange) => {
+        const body = await readJsonBody(exchange.request);
+        return (await registry).attach(nameOf(exchange), pidOf(body), rootOf(body));
+      },
     },
   ];
 }
@@ -52,4 +54,10 @@ function loopfsRoutes(registry: Promise<Registry>): Route<Handler>[] {
 function pidOf({ pid }: Record<string, unknown>): number {
   if (Number.isInteger(pid) && (pid as number) > 0 && (pid as number) < 2 ** 31) return pid as number;
   throw createError('ERR_USAGE', { reason: 'pid must be the number of a process' });
+}
+
+function rootOf({ root }: Record<string, unknown>): string | undefined {
+  if (root === undefined) return undefined;
+  if (typeof root === 'string' && /^\/[^\0]{0,4094}$/.test(root)) return root;
+  throw createError('ERR_USAGE', { reason: 'root must be an absolute path' });
 }

@@ -50,7 +50,7 @@ export async function startTestLoopfs(
   const loopfs = await startLoopfs(
     parsed,
     pino({ level: process.env.LOOPFS_TEST_LOG ?? 'silent' }, pino.destination(2)),
-    createFolderPlacement(folder),
+    { placement: createFolderPlacement(folder) },
   );
   defer(t, async () => {
     try {
@@ -73,11 +73,16 @@ function createFolderPlacement(folder: string): Placement {
       await command('umount', ['-l', mountPoint]);
       module.attachMount(mountFd, mountPoint);
     },
-    async onNode(name, _container, node, present) {
+    async onNode(name, node, present) {
       const link = join(folder, name, 'dev', node);
       rmSync(link, { force: true });
       if (present) symlinkSync(`loopfs/${node}`, link);
     },
+    async unplace(name) {
+      await command('umount', ['-l', join(folder, name, 'dev/loopfs')]);
+    },
+    release() {},
+    close() {},
   };
 }
 
