@@ -33,6 +33,8 @@ const QUEUED_CALLS = 256;
 /** How long a container may wait for its ioctl. */
 const CALL_DEADLINE_MS = 5000;
 const RETRY_INTERVAL_MS = 5000;
+/** How late the name of a partition may be in a container's /dev; in the instance itself it is at once. */
+const PARTITION_INTERVAL_MS = 250;
 
 export interface LoopfsOptions {
   /** How instances get into containers; into their mount namespaces, if not told. */
@@ -109,6 +111,10 @@ async function assemble(
     registry.retry().catch((error: unknown) => log.error({ err: error }, 'reaping again'));
   }, RETRY_INTERVAL_MS);
   cleanup.add(() => clearInterval(retry));
+  const links = setInterval(() => {
+    registry.linkPartitions().catch((error: unknown) => log.error({ err: error }, 'partitions'));
+  }, PARTITION_INTERVAL_MS);
+  cleanup.add(() => clearInterval(links));
   publish(registry);
   return { registry, stop: () => cleanup.run() };
 }

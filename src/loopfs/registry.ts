@@ -13,6 +13,7 @@ import { createErrnoError, ERRNO, errnoOf } from './errno.js';
 import { createInstance, type Instance } from './instance.js';
 import type { LoopfsModule, LoopfsOperation, LoopfsServer, UsernsId } from './native.js';
 import type { Numbers } from './numbers.js';
+import { createPartitionLinks, type PartitionLinks, readPartitionNames } from './partitions.js';
 import type { Placement } from './placement.js';
 import type { Quota } from './quota.js';
 import { reapDevices } from './reap.js';
@@ -49,6 +50,8 @@ export interface Registry {
   restore(records: readonly InstanceRecord[]): Promise<void>;
   /** Ends what lost its container without a word, and tries again what could not be removed. */
   retry(): Promise<void>;
+  /** Makes and removes the names of partitions in the containers. */
+  linkPartitions(): Promise<void>;
   /** Leaves everything to the next process. */
   stop(): void;
 }
@@ -79,6 +82,8 @@ interface Entry {
   /** The server's number of it; null once it has ended. */
   served: number | null;
   mountFd: number | null;
+  /** Null until it is placed. */
+  partitions: PartitionLinks | null;
 }
 
 const REAP_MS = 5000;
@@ -137,6 +142,18 @@ export function openRegistry(parts: RegistryParts): Registry {
       await Promise.all(dead.map((entry) => end(entry)));
       await Promise.all([...ending.values()].map((entry) => reap(entry, RETRY_REAP_MS)));
     },
+    async linkPartitions() {
+      const placed = [...byName.values()].flatMap(({ partitions, instance, record }) => {
+        const numbers = instance.devices().map(({ number }) => number);
+        return partitions && numbers.length > 0 ? [{ partitions, numbers, record }] : [];
+      });
+      if (placed.length === 0) return;
+      const names = await readPartitionNames();
+      const updates = placed.map(({ partitions, numbers, record }) =>
+        partitions.update(numbers, names).catch((error: unknown) => parts.onError(error, record.name)),
+      );
+      await Promise.all(updates);
+    },
     stop() {
       // Before the server goes: a caller that is told EIO is not to find its device gone, too.
       for (const entry of byName.values()) entry.instance.close();
@@ -151,6 +168,7 @@ export function openRegistry(parts: RegistryParts): Registry {
       record,
       served: null,
       mountFd: null,
+      partitions: null,
       instance: createInstance(
         { id: record.id, name: record.name, max: record.max },
         {
@@ -187,7 +205,9 @@ export function openRegistry(parts: RegistryParts): Registry {
 
   async function place(entry: Entry, container: ContainerProcess, root?: string): Promise<void> {
     const { name, uidBase, gidBase, devices } = entry.record;
-    const nodes = devices.map(({ number }) => `loop${number}`);
+    const names = devices.length === 0 ? new Map<number, string[]>() : await readPartitionNames();
+    const partitions = devices.flatMap(({ number }) => names.get(number) ?? []);
+    const nodes = [...devices.map(({ number }) => `loop${number}`), ...partitions];
     const { mountFd } = entry;
     try {
       if (mountFd === null) throw createErrnoError('its mount', ERRNO.ENODEV);
@@ -199,6 +219,9 @@ export function openRegistry(parts: RegistryParts): Registry {
       const reason = reasonOf(error);
       throw createError('ERR_PLACEMENT', { name, pid: container.pid, reason }, { cause: error });
     }
+    entry.partitions = createPartitionLinks(partitions, (node, present) =>
+      parts.placement.onNode(name, node, present),
+    );
     // From now on the container's mount namespace alone keeps it.
     closeMount(entry);
   }

@@ -1,30 +1,23 @@
 /** The hook with a real OCI runtime, and with whatever else may call it. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, type TestContext, test } from 'node:test';
+import { before, test } from 'node:test';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { deviceRules } from '../../src/loopfs/device-rules.js';
 import { defer } from '../support/defer.js';
-import { ioctls, LOOP_CTL_ADD } from '../support/ioctl.js';
+import { loopsBetween } from '../support/loopfs.js';
+import { startLoopfsHost } from '../support/loopfs-serve.js';
 import { makeBundle, runBundle } from '../support/oci-bundle.js';
-import { removeDevice } from '../support/remove-device.js';
-import { host, type Outcome } from '../support/shell.js';
-import { type LoopfsFixture, startStandInLoopfs } from '../support/stand-in-loopfs.js';
+import type { Outcome } from '../support/shell.js';
 import { tempFolder } from '../support/temp-folder.js';
+import { eventually } from '../support/wait.js';
 
-const NUMBER = 30_001;
+const FIRST = 20_000;
 const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
 
 before(() => void execFileSync('bash', [join(PACKAGE_ROOT, 'scripts/build-ts.sh')], { stdio: 'ignore' }));
-
-/** The one place that decides what stands behind the hook. */
-async function startLoopfs(t: TestContext): Promise<LoopfsFixture> {
-  await host(ioctls('/dev/loop-control', [[LOOP_CTL_ADD, NUMBER]]));
-  defer(t, () => removeDevice(NUMBER));
-  return startStandInLoopfs(t, NUMBER);
-}
 
 function hookOf(socket: string): { path: string; args: string[] }[] {
   return [{ path: process.execPath, args: ['node', MAIN, 'oci-hook', '--loopfs-socket', socket] }];
@@ -33,46 +26,66 @@ function hookOf(socket: string): { path: string; args: string[] }[] {
 /** By its path: the shell of busybox has a losetup of its own. */
 const USE = `
 truncate -s 4M /tmp/disk.img
-/sbin/losetup /dev/loop${NUMBER} /tmp/disk.img
-/sbin/losetup -n -O NAME,BACK-FILE /dev/loop${NUMBER}
-/sbin/losetup -d /dev/loop${NUMBER}
+/sbin/losetup -f --show /tmp/disk.img
+/sbin/losetup -n -O NAME,BACK-FILE
+/sbin/losetup -D
+/sbin/losetup -f
 readlink /dev/loop-control
 stat -c %u:%g:%a /dev/loopfs/loop-control`;
 
 test('crun starts a container that has loop devices of its own from its first instruction on', async (t) => {
-  const { socket, requests, bodies } = await startLoopfs(t);
+  const host = await startLoopfsHost(t, FIRST);
   const id = `Loopwarden_${process.pid}`;
-  const name = id.toLowerCase().replace('_', '-');
-  const hooks = { createRuntime: hookOf(socket), poststop: hookOf(socket) };
-  const annotations = { 'loopwarden.loopfs': 'max=3' };
+  const hooks = { createRuntime: hookOf(host.socket), poststop: hookOf(host.socket) };
+  const annotations = { 'loopwarden.loopfs': 'max=1' };
   const bundle = makeBundle(t, { script: USE, annotations, hooks, devices: deviceRules() });
   const { code, stdout, stderr } = await runBundle(bundle, id);
   assert.equal(code, 0, stderr);
-  const [device, control, owner] = stdout.trim().split('\n');
-  assert.match(device ?? '', new RegExp(`^/dev/(loopfs/)?loop${NUMBER} +/tmp/disk.img$`));
-  assert.deepEqual([control, owner], ['loopfs/loop-control', '0:0:600']);
-  assert.deepEqual(requests, [
-    'POST /api/v1/instances',
-    `POST /api/v1/instances/${name}/attach`,
-    `DELETE /api/v1/instances/${name}`,
-  ]);
-  assert.deepEqual(bodies[0], { name, uidBase: 100_000, gidBase: 100_000, max: 3 });
+  const device = `/dev/loop${FIRST}`;
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.replace(/ +/g, ' '));
+  assert.deepEqual(lines, [device, `${device} /tmp/disk.img`, device, 'loopfs/loop-control', '0:0:600']);
+  assert.deepEqual(await host.ask('list'), []);
+  assert.deepEqual(await loopsBetween(FIRST, FIRST + 999), []);
+});
+
+test('while the container runs, its instance is listed with its limit and its devices', async (t) => {
+  const host = await startLoopfsHost(t, FIRST);
+  const id = `loopwarden-l${process.pid}`;
+  const hooks = { createRuntime: hookOf(host.socket), poststop: hookOf(host.socket) };
+  const annotations = { 'loopwarden.loopfs': 'max=3' };
+  const script = '/sbin/losetup -f; while ! test -e /tmp/end; do cat /dev/null; done';
+  const bundle = makeBundle(t, { script, annotations, hooks, devices: deviceRules() });
+  const running = runBundle(bundle, id);
+  const end = (): void => writeFileSync(join(bundle, 'rootfs/tmp/end'), '');
+  defer(t, async () => {
+    end();
+    await running;
+  });
+  await eventually('the device is listed', async () => {
+    const { stdout } = await host.loopfs('list');
+    return new RegExp(`^${id} +placed +\\d+ +100000 +100000 +1 +0 +3$`, 'm').test(stdout);
+  });
+  end();
+  assert.equal((await running).code, 0);
+  assert.deepEqual(await host.ask('list'), []);
 });
 
 test('without the rules the device cgroup refuses, without the annotation nothing is placed', async (t) => {
-  const { socket, requests } = await startLoopfs(t);
-  const hooks = { createRuntime: hookOf(socket) };
+  const { socket, ask } = await startLoopfsHost(t, FIRST);
+  const hooks = { createRuntime: hookOf(socket), poststop: hookOf(socket) };
   const annotations = { 'loopwarden.loopfs': 'true' };
   const refused = makeBundle(t, { script: USE, annotations, hooks, devices: [] });
   const { code, stderr } = await runBundle(refused, `loopwarden-r${process.pid}`);
   assert.notEqual(code, 0);
   assert.match(stderr, /Operation not permitted|Permission denied/);
-  const before = requests.length;
   const script = 'test ! -e /dev/loopfs';
   const plain = makeBundle(t, { script, annotations: {}, hooks, devices: [] });
   const outcome = await runBundle(plain, `loopwarden-p${process.pid}`);
   assert.equal(outcome.code, 0, outcome.stderr);
-  assert.equal(requests.length, before);
+  assert.deepEqual(await ask('list'), []);
 });
 
 function runHook(socket: string, input: string | Buffer): Promise<Outcome> {
