@@ -28,6 +28,14 @@ mount --make-rprivate / 2>/dev/null || mount --make-rslave /
 mount -t tmpfs -o mode=755 tmpfs /dev
 : > /dev/null`;
 
+/** A /dev with the host's harmless devices, as runtimes make it; device nodes cannot be made there. */
+export const DEV_WITH_NODES = `
+mount --make-rprivate / 2>/dev/null || mount --make-rslave /
+mount -t tmpfs -o mode=755 tmpfs /mnt
+for name in null zero urandom fuse; do : > /mnt/$name; mount --bind /dev/$name /mnt/$name; done
+ln -s /proc/self/fd /mnt/fd
+mount --rbind /mnt /dev`;
+
 export interface MappedContainer {
   pid: number;
   /** The host's id of its root. */
