@@ -54,6 +54,7 @@
       'target_name': 'loopfs',
       'sources': [
         'native/arguments.cc',
+        'native/capabilities.cc',
         'native/errors.cc',
         'native/fuse_instance.cc',
         'native/fuse_link_shim.c',

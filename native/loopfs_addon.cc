@@ -5,6 +5,7 @@
 #include <string>
 
 #include "arguments.h"
+#include "capabilities.h"
 #include "errors.h"
 #include "fuse_mount.h"
 #include "loop_calls.h"
@@ -51,9 +52,12 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	env.SetInstanceData(new AddonData);
 	LoopfsServer::Register(env);
 	const napi_property_descriptor functions[] = {
-	    Export<LoopfsServer::Open>("openServer"),   Export<AttachMount>("attachMount"),
-	    Export<CallLoopControl>("callLoopControl"), Export<ClearLoop>("clearLoop"),
+	    Export<LoopfsServer::Open>("openServer"),
+	    Export<AttachMount>("attachMount"),
+	    Export<CallLoopControl>("callLoopControl"),
+	    Export<ClearLoop>("clearLoop"),
 	    Export<UsernsChain>("usernsChain"),
+	    Export<ExecWithCapabilities>("execWithCapabilities"),
 	};
 	napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
 	return exports;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process_namespace.h"
 
+#include <poll.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -56,8 +57,11 @@ int OpenProcessNamespace(int pid, uint64_t start_ticks, const char *kind, Unique
 	if (!file)
 		return errno == ENOENT ? ESRCH : errno;
 	// Still there, so its pid was never free between the first step and this one.
-	if (syscall(SYS_pidfd_send_signal, process.Get(), 0, nullptr, 0))
+	struct pollfd ended = {process.Get(), POLLIN, 0};
+	if (poll(&ended, 1, 0) < 0)
 		return errno;
+	if (ended.revents)
+		return ESRCH;
 	opened = std::move(file);
 	return 0;
 }

@@ -70,6 +70,9 @@ procps           pidof
 libcap2-bin      capsh
 curl             curl
 clang-format     clang-format
+crun             crun
+busybox-static   busybox
+fuse2fs          fuse2fs
 "
 
 is_there() {

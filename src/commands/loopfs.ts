@@ -1,6 +1,7 @@
 /** `loopwarden loopfs …`: containers' own loop devices. */
 
 import { createError, EXIT, type ExitCode } from '../errors.js';
+import { deviceRuleTexts } from '../loopfs/device-rules.js';
 import type { InstanceReport, ReapReport } from '../loopfs/registry.js';
 import type { LoopfsProcess } from '../loopfs-process.js';
 import { createControlClient } from '../web/control-client.js';
@@ -28,10 +29,15 @@ const serve: Command = {
 
 /** Loaded only here: the other commands start faster without pino and the native module. */
 async function start(config: CommandContext['loaded']['config'], stop: AbortSignal): Promise<LoopfsProcess> {
-  const [{ startLoopfs }, { createAgentLog }] = await Promise.all([
-    import('../loopfs-process.js'),
-    import('../sinks/agent-log.js'),
-  ]);
+  const [{ dropCapabilities }, { loadLoopfsModule }, { startLoopfs }, { createAgentLog }] = await Promise.all(
+    [
+      import('../loopfs/capabilities.js'),
+      import('../loopfs/native.js'),
+      import('../loopfs-process.js'),
+      import('../sinks/agent-log.js'),
+    ],
+  );
+  if (process.geteuid?.() === 0) dropCapabilities(loadLoopfsModule());
   return startLoopfs(config, createAgentLog({ level: config.log.level }), { stop });
 }
 
@@ -68,10 +74,23 @@ const attach: Command = {
     const body = { pid: numberOption(options, 'pid') };
     const path = `${INSTANCES}/${encodeURIComponent(args[0] ?? '')}/attach`;
     const report = (await clientOf(context).request('POST', path, body)) as InstanceReport;
-    print(json ? report : `instance ${report.name} is in the container of process ${report.container?.pid}`);
+    print(json ? { ...report, deviceRules: deviceRuleTexts() } : attachedText(report));
     return EXIT.ok;
   },
 };
+
+/** The rules belong to whoever made the container's cgroup, and only there they can be changed. */
+function attachedText({ name, container }: InstanceReport): string {
+  const { oci, docker, lxc, nspawn } = deviceRuleTexts();
+  return [
+    `instance ${name} is in the container of process ${container?.pid}`,
+    'If opening a device is refused there, its device cgroup lacks these rules:',
+    `  OCI config.json   ${oci}`,
+    `  docker, podman    ${docker}`,
+    `  lxc               ${lxc.replaceAll('\n', '\n                    ')}`,
+    `  systemd-nspawn    ${nspawn.replaceAll('\n', '\n                    ')}`,
+  ].join('\n');
+}
 
 const list: Command = {
   name: 'list',

@@ -52,6 +52,11 @@ export interface LoopfsModule {
   callLoopControl(request: number, argument: number): Promise<number>;
   /** LOOP_CLR_FD on a device, whether or not the host has a node of it: 0, or a negative errno. */
   clearLoop(major: number, minor: number): Promise<number>;
+  /**
+   * Replaces this process, keeping its pid, by a program with no capabilities but those of the mask `keep`, which can get
+   * none back (no_new_privs). Never returns.
+   */
+  execWithCapabilities(keep: number, path: string, argv: readonly string[]): never;
   /** A process's user namespace and its ancestors below the initial one, innermost first. */
   usernsChain(pid: number): UsernsId[];
 }

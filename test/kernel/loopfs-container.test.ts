@@ -1,9 +1,11 @@
 /** The real loopfs process and real containers with mapped ids: every form of losetup, and every way to end. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { ioctls, LOOP_SET_CAPACITY } from '../support/ioctl.js';
 import { loopsBetween } from '../support/loopfs.js';
 import { startLoopfsHost } from '../support/loopfs-serve.js';
+import { startMappedContainer } from '../support/mapped-container.js';
 import { addPartition, deletePartition } from '../support/partition.js';
 import { type PlacedContainer, startPlacedContainer } from '../support/placed-container.js';
 import { command, host } from '../support/shell.js';
@@ -108,6 +110,30 @@ test('partitions have names in the container while they are there', async (t) =>
   await one.run(`dd if=${name} of=/dev/null status=none`);
   await host(deletePartition(loop(0), 1));
   await eventually('its name goes', async () => (await one.try(`test -L ${name}`)).code === 1);
+});
+
+test('the process has no capability but the seven that it uses, and can get none', async (t) => {
+  const serving = await startLoopfsHost(t, FIRST);
+  const kept = [2, 6, 7, 18, 19, 21, 27].reduce((mask, number) => mask + 2 ** number, 0);
+  for (const thread of readdirSync(`/proc/${serving.pid}/task`)) {
+    const status = readFileSync(`/proc/${serving.pid}/task/${thread}/status`, 'utf8');
+    const fieldOf = (field: string): string | undefined =>
+      new RegExp(`^${field}:\\s+(\\w+)$`, 'm').exec(status)?.[1];
+    for (const field of ['CapPrm', 'CapEff', 'CapBnd'])
+      assert.equal(Number(`0x${fieldOf(field)}`), kept, field);
+    for (const field of ['CapInh', 'CapAmb']) assert.equal(Number(`0x${fieldOf(field)}`), 0, field);
+    assert.equal(fieldOf('NoNewPrivs'), '1');
+  }
+});
+
+test('attach says what the device cgroup must allow', async (t) => {
+  const serving = await startLoopfsHost(t, FIRST);
+  const container = await startMappedContainer(t);
+  await serving.ask('create', 'one', '--uid-base', '100000');
+  const { code, stdout } = await serving.loopfs('attach', 'one', '--pid', String(container.pid));
+  assert.equal(code, 0);
+  for (const rule of ['"major":259', "--device-cgroup-rule 'b 7:* rwm'", 'DeviceAllow=block-loop rwm'])
+    assert.ok(stdout.includes(rule), stdout);
 });
 
 test('whatever of container and process is killed, and when, no device and no mount is left', async (t) => {

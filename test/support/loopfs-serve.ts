@@ -7,6 +7,7 @@ import { defer } from './defer.js';
 import { removeLoops } from './loopfs.js';
 import { command, type Outcome } from './shell.js';
 import { tempFolder } from './temp-folder.js';
+import { eventually } from './wait.js';
 
 const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
 
@@ -65,9 +66,11 @@ export async function startLoopfsHost(
         env,
       });
       child = serving;
-      await new Promise<void>((resolve, reject) => {
-        serving.stdout.once('data', () => resolve());
-        serving.once('exit', (code) => reject(new Error(`loopfs serve: exit ${code}`)));
+      let said = '';
+      serving.stdout.on('data', (chunk: Buffer) => (said += chunk));
+      await eventually('loopfs serves', () => {
+        if (serving.exitCode !== null) throw new Error(`loopfs serve: exit ${serving.exitCode}`);
+        return said.includes('is serving');
       });
     },
     stop: () => end('SIGTERM'),
