@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-for (const name of ['record-cost', 'verdict-cost', 'start', 'audit', 'metrics']) {
+for (const name of ['record-cost', 'verdict-cost', 'start', 'audit', 'metrics', 'loopfs']) {
   const path = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
   const { status } = spawnSync(process.execPath, ['--import', 'tsx', path], { stdio: 'inherit' });
   if (status !== 0) process.exitCode = 1;

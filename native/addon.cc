@@ -17,6 +17,7 @@
 #include "link.h"
 #include "linker.h"
 #include "map.h"
+#include "mount_namespace.h"
 #include "namespace.h"
 #include "object.h"
 #include "program.h"
@@ -24,6 +25,7 @@
 #include "receiver_watch.h"
 #include "ring_reader.h"
 #include "uevent_listener.h"
+#include "uevent_sender.h"
 #include "unique_fd.h"
 #include "wrapped.h"
 
@@ -134,6 +136,8 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	ReceiverSocket::Register(env);
 	UeventListener::Register(env);
 	ReceiverWatch::Register(env);
+	MountNamespace::Register(env);
+	UeventSender::Register(env);
 	const napi_property_descriptor functions[] = {
 	    Export<LibbpfVersion>("libbpfVersion"),
 	    Export<Object::Open>("openObject"),
@@ -146,6 +150,8 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<ReceiverSocket::Open>("openReceiver"),
 	    Export<UeventListener::Open>("openUeventListener"),
 	    Export<ReceiverWatch::Open>("watchReceivers"),
+	    Export<MountNamespace::Open>("openMountNamespace"),
+	    Export<UeventSender::Open>("openUeventSender"),
 	    Export<NamespaceIdentity>("namespaceIdentity"),
 	    Export<Clocks>("clocks"),
 	    Export<ProgramName>("programName"),

@@ -9,6 +9,10 @@
 namespace loopwarden
 {
 
+// Of a positive errno or one of libbpf's own numbers, where libbpf is in.
+std::string ErrorName(int error);
+std::string ErrorText(int error);
+
 // `error` is a positive errno, or one of libbpf's own numbers from 4000 on. `subject` says of what:
 // a path, a name.
 [[noreturn]] void ThrowErrno(Napi::Env env, const char *operation, int error,

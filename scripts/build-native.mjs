@@ -1,8 +1,9 @@
 /**
- * Builds the native addon into prebuilds/ without the network. Debian ships no headers of Node and node-gyp would
+ * Builds the native addon and, in a folder beside it, the module of loopfs into prebuilds/ without the network. Debian ships no headers of Node and node-gyp would
  * fetch them, so a header directory is made from npm's node-api-headers. The build happens in build/native, because
  * `node-gyp rebuild` empties the folder `build` beside binding.gyp.
  */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -18,19 +19,23 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stage = join(root, 'build', 'native');
 const headers = join(root, 'build', 'nodedir');
 const stamp = join(stage, 'stamp');
-const output = join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'loopwarden.node');
+const prebuilds = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+// In a folder of its own: node-gyp-build takes the first module that it finds in the upper one.
+const outputs = {
+  loopwarden: join(prebuilds, 'loopwarden.node'),
+  loopfs: join(prebuilds, 'loopfs', 'loopfs.node'),
+};
 
 /** Hash of all that the result depends on; what apt upgrades is known by the archives' own bytes. */
 function fingerprint() {
   const native = readdirSync(join(root, 'native')).map((name) => join(root, 'native', name));
-  const archives = ['libbpf.a', 'libelf.a'].flatMap((name) =>
+  const archives = ['libbpf.a', 'libelf.a', 'libfuse3.a'].flatMap((name) =>
     [`/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/${name}`].filter(existsSync),
   );
   const inputs = [
@@ -71,7 +76,7 @@ function assembleStage() {
   for (const name of ['binding.gyp', 'native', 'bpf']) symlinkSync(join(root, name), join(stage, name));
 }
 
-async function build() {
+function build() {
   assembleHeaders();
   assembleStage();
   // An npm that runs this passes its settings on, and node-gyp's --nodedir is one of them.
@@ -81,26 +86,30 @@ async function build() {
   process.env.npm_config_nodedir = headers;
   process.env.JOBS ??= String(availableParallelism());
   const nodeGyp = join(dirname(require.resolve('node-gyp/package.json')), 'bin', 'node-gyp.js');
-  const verbose = process.argv.includes('--verbose');
-  process.env.npm_config_loglevel = verbose ? 'verbose' : 'warn';
-  await promisify(require('prebuildify'))({
-    cwd: stage,
-    out: root,
-    name: 'loopwarden',
-    cache: join(root, 'build', 'prebuildify'),
-    targets: [process.version],
-    napi: true,
-    strip: true,
-    nodeGyp,
-  });
+  process.env.npm_config_loglevel = process.argv.includes('--verbose') ? 'verbose' : 'warn';
+  execFileSync(
+    process.execPath,
+    [nodeGyp, 'rebuild', '--release', `--devdir=${join(root, 'build', 'node-gyp')}`],
+    {
+      cwd: stage,
+      stdio: 'inherit',
+    },
+  );
+  for (const [name, path] of Object.entries(outputs)) {
+    mkdirSync(dirname(path), { recursive: true });
+    execFileSync('strip', ['--strip-all', '-o', path, join(stage, 'build', 'Release', `${name}.node`)]);
+  }
 }
 
 const wanted = fingerprint();
-if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) {
+const isThere = [...Object.values(outputs), stamp].every((path) => existsSync(path));
+if (isThere && readFileSync(stamp, 'utf8') === wanted) {
   console.log('native: up to date');
 } else {
   const started = Date.now();
-  await build();
+  build();
   writeFileSync(stamp, wanted);
-  console.log(`native: built ${output} in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+  console.log(
+    `native: built ${Object.keys(outputs).join(' and ')} in ${((Date.now() - started) / 1000).toFixed(0)} s`,
+  );
 }

@@ -55,6 +55,7 @@ python3          python3
 libc6-dev        /usr/include/stdio.h
 linux-libc-dev   /usr/include/linux/bpf.h
 libbpf-dev       /usr/include/bpf/libbpf.h
+libfuse3-dev     /usr/include/fuse3/fuse_lowlevel.h
 libelf-dev       /usr/include/libelf.h
 zlib1g-dev       /usr/include/zlib.h
 libzstd-dev      /usr/include/zstd.h
@@ -69,6 +70,9 @@ procps           pidof
 libcap2-bin      capsh
 curl             curl
 clang-format     clang-format
+crun             crun
+busybox-static   busybox
+fuse2fs          fuse2fs
 "
 
 is_there() {

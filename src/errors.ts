@@ -119,6 +119,56 @@ export const ERRORS = {
     message: 'no loop device {device}',
     nextStep: 'loopwarden devices lists them',
   },
+  ERR_LOOPFS_NOT_RUNNING: {
+    exitCode: EXIT.agentNotRunning,
+    message: 'no loopfs answers on {path}',
+    nextStep: 'start it with loopwarden loopfs serve, or name its socket with --loopfs-socket',
+  },
+  ERR_LOOPFS_UNAVAILABLE: {
+    exitCode: EXIT.kernelLacks,
+    message: 'the kernel makes no file system for an instance: {reason}',
+    nextStep: 'load the module fuse; kernels before 5.6 have no detached mounts',
+  },
+  ERR_LOOPFS_STATE: {
+    exitCode: EXIT.usage,
+    message: 'cannot keep the state of instances in {path}: {reason}',
+    nextStep: 'make the folder writable, or change loopfs.folder',
+  },
+  ERR_NO_SUCH_INSTANCE: {
+    exitCode: EXIT.no,
+    message: 'no instance {name}',
+    nextStep: 'loopwarden loopfs list shows them',
+  },
+  ERR_INSTANCE_EXISTS: {
+    exitCode: EXIT.no,
+    message: 'there is an instance {name} already',
+    nextStep: 'take another name, or end it with loopwarden loopfs detach {name}',
+  },
+  ERR_INSTANCE_PLACED: {
+    exitCode: EXIT.no,
+    message: 'the instance {name} is in a container already (process {pid})',
+    nextStep: 'an instance is for one container: create another',
+  },
+  ERR_PLACEMENT: {
+    exitCode: EXIT.no,
+    message: 'cannot place the instance {name} into process {pid}: {reason}',
+    nextStep: 'check that the process runs, and has a mount namespace of its own',
+  },
+  ERR_NO_CONTAINER: {
+    exitCode: EXIT.no,
+    message: 'process {pid} is no container: {reason}',
+    nextStep: 'name a running process of the container, by its pid on the host',
+  },
+  ERR_CONTAINER_DEV: {
+    exitCode: EXIT.no,
+    message: '{reason}',
+    nextStep: 'give the container a writable /dev of its own without loop nodes; see docs/loopfs.md',
+  },
+  ERR_HOOK_STATE: {
+    exitCode: EXIT.usage,
+    message: 'no OCI container state on stdin: {reason}',
+    nextStep: 'have the OCI runtime call it, as a createRuntime and a poststop hook; see docs/loopfs.md',
+  },
   ERR_ABI_MISMATCH: {
     exitCode: EXIT.no,
     message: 'the BPF object and the agent were built from different sources ({expected} and {found})',

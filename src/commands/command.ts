@@ -28,3 +28,12 @@ export interface Command {
   options?: readonly CommandOption[];
   action(context: CommandContext): Promise<ExitCode>;
 }
+
+/** A name above others, with nothing to do by itself. */
+export interface CommandGroup {
+  name: string;
+  argument?: never;
+  summary: string;
+  options?: never;
+  commands: readonly Command[];
+}

@@ -6,16 +6,28 @@ import { createError, EXIT, exitCodeOf, renderErrorLine } from '../errors.js';
 import { jsonText } from '../sinks/json-text.js';
 import { VERSION } from '../version.js';
 import { createControlClient } from '../web/control-client.js';
-import type { Command } from './command.js';
+import type { Command, CommandGroup } from './command.js';
 import { devices } from './devices.js';
 import { doctor } from './doctor.js';
 import { events } from './events.js';
 import { explain } from './explain.js';
 import { filter } from './filter.js';
+import { loopfs } from './loopfs.js';
+import { ociHook } from './oci-hook.js';
 import { run } from './run.js';
 import { uninstall } from './uninstall.js';
 
-export const COMMANDS: readonly Command[] = [run, doctor, devices, events, explain, filter, uninstall];
+export const COMMANDS: readonly (Command | CommandGroup)[] = [
+  run,
+  doctor,
+  devices,
+  events,
+  explain,
+  filter,
+  loopfs,
+  ociHook,
+  uninstall,
+];
 
 const FLAGGED = CONFIG_KEYS.filter((entry) => entry.flag !== undefined);
 
@@ -47,13 +59,23 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   }
 }
 
-function addCommand(program: CommanderCommand, command: Command, onExit: (code: number) => void): void {
+function addCommand(
+  program: CommanderCommand,
+  command: Command | CommandGroup,
+  onExit: (code: number) => void,
+): void {
   const usage = command.argument ? `${command.name} <${command.argument}>` : command.name;
   const added = program
     .command(usage)
     .description(command.summary)
     .exitOverride()
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({ outputError: () => {} });
+  if ('commands' in command) for (const each of command.commands) addCommand(added, each, onExit);
+  else addAction(added, command, onExit);
+}
+
+function addAction(added: CommanderCommand, command: Command, onExit: (code: number) => void): void {
+  added
     .option('--json', 'one JSON document (a stream is NDJSON)')
     .option('--config <path>', 'config file (default: /etc/loopwarden/config.yaml, if it is there)');
   for (const { flag = '', description } of FLAGGED)

@@ -103,6 +103,30 @@ export const configSchema = z.strictObject({
       .default(1000)
       .meta({ description: 'Events kept in memory for loopwarden events' }),
   }),
+  loopfs: z.strictObject({
+    socket: absolutePath
+      .refine((path) => Buffer.byteLength(path) <= 107, 'must be at most 107 bytes long')
+      .default('/run/loopwarden/loopfs.sock')
+      .meta({ description: 'Unix socket of loopwarden loopfs serve', flag: '--loopfs-socket' }),
+    folder: absolutePath.default('/run/loopwarden/loopfs').meta({
+      description:
+        'Folder for what the next loopfs must know of the instances; on a file system that a reboot empties',
+    }),
+    first_number: count(8, 1_048_575).default(4096).meta({
+      description: 'Lowest number of a device in an instance; what is below is the host’s',
+    }),
+    devices: count(1, 1_048_576)
+      .default(4096)
+      .meta({ description: 'Most devices of all instances together; past it ENOSPC' }),
+    devices_per_userns: count(1, 1_048_576).default(1024).meta({
+      description: 'Most devices of a user namespace with all those below it; past it ENOSPC',
+    }),
+    numbers_per_instance: count(1, 1_048_576).default(65_536).meta({
+      description:
+        'Most numbers that an instance may use up, since none is given twice before a reboot; past it ENOSPC',
+    }),
+    threads: count(1, 64).default(4).meta({ description: 'Threads that serve the instances' }),
+  }),
   receivers: z.strictObject({
     scan_interval_ms: count(100, 3_600_000).default(10_000).meta({
       description: 'Milliseconds between two searches for uevent sockets that no event announced',

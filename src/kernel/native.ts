@@ -200,6 +200,34 @@ export interface AttachOutcome {
   /** From the record's boot_ns to the attachment. */
   latencyNs: number;
 }
+/**
+ * A container's root, settled when opened. What is done there is done by a thread of its own, as the container's root and
+ * below its root, and no symlink of the container's is followed. A container that has the host's own /dev is refused
+ * (EXDEV). A promise waits as long as a file system in the container makes it wait: bound it. The mount namespace is not
+ * held: it ends with the container's processes, and what was placed goes with it.
+ */
+export interface MountNamespace {
+  /**
+   * Moves a detached mount (of fsmount or open_tree) to a folder, which is made if it is missing; EBUSY if something is
+   * mounted there already. Resolves with the mount's id, by which `unplace` knows it.
+   */
+  place(mountFd: number, target: string): Promise<number>;
+  /** Detaches it, busy or not, and removes the folder. False if it is not there. ESRCH when the process has ended. */
+  unplace(target: string, mountId: number): Promise<boolean>;
+  /** The same for whatever is mounted there, if its server has gone (ENOTCONN). */
+  unplaceDead(target: string): Promise<boolean>;
+  /** A symlink; false if it is there already. EEXIST for anything else there, unless `replace`; then in one step. */
+  link(path: string, target: string, replace: boolean): Promise<boolean>;
+  /** Removes the symlink if it leads to `target`; false if not. */
+  unlink(path: string, target: string): Promise<boolean>;
+  close(): void;
+}
+/** A uevent socket in a container's network namespace. */
+export interface UeventSender {
+  /** Has the kernel broadcast it: at most 2,048 bytes, each part ended by NUL, to which it adds a SEQNUM. */
+  send(text: Buffer): void;
+  close(): void;
+}
 export interface NamespaceIdentity {
   inum: number;
   /** NS_GET_ID; null where the kernel has none. */
@@ -230,6 +258,20 @@ export interface NativeAddon {
     program: BpfProgram | null,
     onOutcome: (outcome: AttachOutcome) => void,
   ): ReceiverWatch;
+  /**
+   * Of the process that began `startTicks` after boot (field 22 of /proc/PID/stat; ESRCH if it is gone). `uid` and `gid`: the
+   * host's ids of the container's root. `root`: path of the container's root in its mount namespace, `/` as soon as the
+   * runtime has made it so. EXDEV if the process has the host's own namespace.
+   */
+  openMountNamespace(
+    pid: number,
+    startTicks: number,
+    uid: number,
+    gid: number,
+    root: string,
+  ): Promise<MountNamespace>;
+  /** The same for its network namespace. */
+  openUeventSender(pid: number, startTicks: number, uid: number, gid: number): Promise<UeventSender>;
   /** Name of the loaded BPF program with this id (at most 15 characters); null if there is none. */
   programName(id: number): string | null;
   /** `path` as in /proc/PID/ns/user. */

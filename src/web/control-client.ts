@@ -2,10 +2,11 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { createError, isErrorCode, LoopwardenError, reasonOf } from '../errors.js';
 import { jsonText } from '../sinks/json-text.js';
+import type { Route } from './router.js';
 
 export interface ControlClient {
   /** The agent's answer. @throws ERR_AGENT_NOT_RUNNING, ERR_NOT_ROOT, or what the agent threw. */
-  request(method: 'GET' | 'PUT', path: string, body?: unknown): Promise<unknown>;
+  request(method: Route<unknown>['method'], path: string, body?: unknown): Promise<unknown>;
   /** The lines of an NDJSON answer as they come; leaving the loop ends the request. Throws as `request`. */
   stream(path: string): AsyncGenerator<string, void, undefined>;
 }
@@ -13,18 +14,24 @@ export interface ControlClient {
 /** The agent answers from memory; longer means that it hangs. */
 const TIMEOUT_MS = 10_000;
 
-export function createControlClient(socketPath: string): ControlClient {
+type Absent = 'ERR_AGENT_NOT_RUNNING' | 'ERR_LOOPFS_NOT_RUNNING';
+
+/** `absent`: the error when nobody answers. */
+export function createControlClient(
+  socketPath: string,
+  absent: Absent = 'ERR_AGENT_NOT_RUNNING',
+): ControlClient {
   return {
     async request(method, path, body) {
       const call = startCall(socketPath, method, path, body);
       call.setTimeout(TIMEOUT_MS, () => call.destroy(new Error('no answer within 10 s')));
-      const response = await responseTo(call, socketPath);
+      const response = await responseTo(call, socketPath, absent);
       return parseAnswer(await readText(response), response);
     },
     async *stream(path) {
       const call = startCall(socketPath, 'GET', path);
       try {
-        const response = await responseTo(call, socketPath);
+        const response = await responseTo(call, socketPath, absent);
         if (response.statusCode !== 200) parseAnswer(await readText(response), response);
         yield* linesOf(response);
       } finally {
@@ -43,17 +50,17 @@ function startCall(socketPath: string, method: string, path: string, body?: unkn
   return call;
 }
 
-function responseTo(call: ClientRequest, socketPath: string): Promise<IncomingMessage> {
+function responseTo(call: ClientRequest, socketPath: string, absent: Absent): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     call.once('response', resolve);
     // Kept for the call's whole life: an error after the answer began also ends the response's own reader.
-    call.on('error', (error) => reject(connectionError(error, socketPath)));
+    call.on('error', (error) => reject(connectionError(error, socketPath, absent)));
   });
 }
 
-function connectionError(error: NodeJS.ErrnoException, path: string): LoopwardenError {
+function connectionError(error: NodeJS.ErrnoException, path: string, absent: Absent): LoopwardenError {
   if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
-    return createError('ERR_AGENT_NOT_RUNNING', { path }, { cause: error });
+    return createError(absent, { path }, { cause: error });
   }
   if (error.code === 'EACCES' || error.code === 'EPERM') {
     return createError('ERR_NOT_ROOT', { action: `connecting to ${path}` }, { cause: error });

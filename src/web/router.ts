@@ -1,7 +1,7 @@
 /** A route table: method and path to handler. `:name` in a pattern matches one segment. */
 
 export interface Route<Handler> {
-  method: 'GET' | 'PUT';
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   /** `/api/v1/devices/:name` */
   path: string;
   handler: Handler;

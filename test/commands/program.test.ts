@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
+import type { Command } from '../../src/commands/command.js';
 import { COMMANDS } from '../../src/commands/program.js';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { VERSION } from '../../src/version.js';
@@ -11,6 +12,13 @@ import { command, type Outcome } from '../support/shell.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 before(() => void execFileSync('bash', [join(PACKAGE_ROOT, 'scripts/build-ts.sh')], { stdio: 'ignore' }));
+
+/** Those of groups with the words above them. */
+function eachCommand(): [Command, string[]][] {
+  return COMMANDS.flatMap((each): [Command, string[]][] =>
+    'commands' in each ? each.commands.map((below) => [below, [each.name]]) : [[each, []]],
+  );
+}
 
 /** loopwarden where no agent listens. */
 function loopwarden(t: TestContext, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
@@ -87,8 +95,8 @@ test('--help lists every command with what it does, and ends well', async (t) =>
 
 test('each command has help of its own, with its options', async (t) => {
   await Promise.all(
-    COMMANDS.map(async ({ name, argument, summary, options = [] }) => {
-      const { code, stdout } = await loopwarden(t, [name, '--help']);
+    eachCommand().map(async ([{ name, argument, summary, options = [] }, above]) => {
+      const { code, stdout } = await loopwarden(t, [...above, name, '--help']);
       assert.equal(code, 0);
       const text = stdout.replace(/\s+/g, ' ');
       assert.ok(text.includes(summary), name);

@@ -1,0 +1,61 @@
+/**
+ * The names of partitions in containers' /dev. Their nodes are in the instance at once, by lookup; the symlinks to them
+ * have to be made, and the kernel tells nobody but uevent sockets, of which this process has none: sysfs is read.
+ */
+import { readdir } from 'node:fs/promises';
+
+const CLASS_BLOCK = '/sys/class/block';
+const PARTITION = /^loop(\d{1,7})p\d{1,3}$/;
+
+/** By the number of their disk; of disks without any there is no entry. */
+export type PartitionNames = ReadonlyMap<number, readonly string[]>;
+
+/** One reading for all disks: with a thousand devices a millisecond. */
+export async function readPartitionNames(): Promise<PartitionNames> {
+  const byDisk = new Map<number, string[]>();
+  for (const name of await readdir(CLASS_BLOCK)) {
+    const number = PARTITION.exec(name)?.[1];
+    if (number === undefined) continue;
+    const names = byDisk.get(Number(number));
+    if (names) names.push(name);
+    else byDisk.set(Number(number), [name]);
+  }
+  return byDisk;
+}
+
+export interface PartitionLinks {
+  /** Makes and removes what is missing and too much, for the devices that an instance has. */
+  update(numbers: readonly number[], names: PartitionNames): Promise<void>;
+}
+
+/** `present`: names that were placed with the instance. */
+export function createPartitionLinks(
+  present: readonly string[],
+  show: (name: string, present: boolean) => Promise<void>,
+): PartitionLinks {
+  const linked = new Set(present);
+  let busy = false;
+  return {
+    async update(numbers, names) {
+      // A container that keeps us waiting is not asked again meanwhile.
+      if (busy) return;
+      busy = true;
+      try {
+        const wanted = new Set(numbers.flatMap((number) => names.get(number) ?? []));
+        for (const name of linked) {
+          if (wanted.has(name)) continue;
+          linked.delete(name);
+          await show(name, false);
+        }
+        for (const name of wanted) {
+          if (linked.has(name)) continue;
+          // Once, whatever comes of it: a container that refuses it is not asked four times a second.
+          linked.add(name);
+          await show(name, true);
+        }
+      } finally {
+        busy = false;
+      }
+    },
+  };
+}
