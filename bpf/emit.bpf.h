@@ -81,44 +81,82 @@ static __always_inline void fill_caller(struct caller *caller, struct task_struc
 }
 
 /*
+ * The mount that a name is on, seen from the name above it: `mount` itself, or, at its root, the one
+ * that it is mounted on; 0 at the root of all. A function of its own, as all that a loop calls: the
+ * verifier walks it once, and not with every turn of the loop.
+ */
+__weak __noinline __u64 mount_above(__u64 dentry, __u64 mount)
+{
+	struct mount *at = (void *)mount, *below;
+
+	if ((void *)dentry != READ(at, mnt.mnt_root))
+		return mount;
+	below = READ(at, mnt_parent);
+	return below == at ? 0 : plain_address(below);
+}
+
+__weak __noinline __u64 dentry_above(__u64 address)
+{
+	struct dentry *dentry = (void *)address;
+
+	return plain_address(READ(dentry, d_parent));
+}
+
+__weak __noinline __u64 mountpoint_of(__u64 address)
+{
+	struct mount *mount = (void *)address;
+
+	return plain_address(READ(mount, mnt_mountpoint));
+}
+
+__weak __noinline __u64 name_of(__u64 address)
+{
+	struct dentry *dentry = (void *)address;
+
+	return plain_address(READ(dentry, d_name.name));
+}
+
+__weak __noinline __u32 name_length_of(__u64 address)
+{
+	struct dentry *dentry = (void *)address;
+
+	return READ(dentry, d_name.len);
+}
+
+/*
  * The path of a file as the mount tree has it, walked from its name up to the root of its mount
  * namespace (d_path in fs/d_path.c may be called from few hooks only). Returns its length; the path
  * ends at path[BACKING_PATH_LENGTH].
  */
 static __always_inline __u32 fill_path(struct ioctl_path_event *record, struct file *file)
 {
-	struct dentry *dentry = READ(file, f_path.dentry);
-	struct vfsmount *vfsmount = READ(file, f_path.mnt);
-	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-	__u32 start = BACKING_PATH_LENGTH;
+	__u64 dentry = plain_address(READ(file, f_path.dentry)), above;
+	__u64 mount =
+	    plain_address(READ(file, f_path.mnt)) - bpf_core_field_offset(struct mount, mnt);
+	__u32 start = BACKING_PATH_LENGTH, length;
 	int component;
 
 	for (component = 0; component < PATH_COMPONENTS_MAX; component++) {
-		struct dentry *parent = READ(dentry, d_parent);
-		const unsigned char *name;
-		__u32 length;
-
-		if (dentry == READ(mount, mnt.mnt_root)) {
-			struct mount *below = READ(mount, mnt_parent);
-
-			if (below == mount)
-				return BACKING_PATH_LENGTH - start;
-			dentry = READ(mount, mnt_mountpoint);
-			mount = below;
+		above = mount_above(dentry, mount);
+		if (!above)
+			return BACKING_PATH_LENGTH - start;
+		if (above != mount) {
+			dentry = mountpoint_of(mount);
+			mount = above;
 			continue;
 		}
-		if (dentry == parent)
+		above = dentry_above(dentry);
+		if (above == dentry)
 			return BACKING_PATH_LENGTH - start;
-		length = READ(dentry, d_name.len) & (PATH_COMPONENT_LENGTH - 1);
-		name = READ(dentry, d_name.name);
+		length = name_length_of(dentry) & (PATH_COMPONENT_LENGTH - 1);
 		if (start <= length || start > BACKING_PATH_LENGTH)
 			break;
 		start -= length + 1;
 		/* For the verifier, which lost the bound above: the mask changes nothing. */
 		start &= BACKING_PATH_LENGTH - 1;
 		record->path[start] = '/';
-		bpf_probe_read_kernel(&record->path[start] + 1, length, name);
-		dentry = parent;
+		bpf_probe_read_kernel(&record->path[start] + 1, length, (void *)name_of(dentry));
+		dentry = above;
 	}
 	record->event.path_truncated = 1;
 	return BACKING_PATH_LENGTH - start;

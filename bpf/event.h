@@ -268,6 +268,15 @@ struct receiver_entry {
 	__u32 padding;
 };
 
+/* One line of the process iterator: the user namespace that a process is in. */
+struct process_entry {
+	__u64 userns;
+	__u32 pid;
+	__u32 userns_inum;
+	__u32 userns_level;
+	__u32 padding;
+};
+
 /*
  * State, which outlives the programs: from here to inflight_entry. Another version of the programs
  * goes on with the same maps, so these structs only grow, by words of `reserved`, and a word that

@@ -139,21 +139,29 @@ static __always_inline bool settles_owner(__u32 command)
 	       command == LOOP_COMMAND_LOOP_CHANGE_FD;
 }
 
-/* What the command has done to the ownership, now that its result is known. Returns its device. */
-static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 token, __u32 created,
-					  __s64 result, const struct loop_config_state *after,
-					  __u32 part_shift)
+/*
+ * What the current call has done to the ownership, now that its result is known. `diskseq` and `state` are
+ * the device's after it. Returns its device.
+ */
+__weak __noinline __u32 settle_owner(__u32 created, __s64 result, __u64 diskseq, __u32 state)
 {
-	__u32 devno = call->devno;
+	struct filter_settings *config = filter_settings();
+	struct task_struct *task = current_task();
+	struct call_entry *call = call_lookup(task);
+	__u64 token = task_token(task);
+	__u32 part_shift = config ? config->part_shift : 0, devno;
 	struct owner_entry *entry;
 
+	if (!call)
+		return 0;
+	devno = call->devno;
 	switch (call->command) {
 	case LOOP_COMMAND_LOOP_CONFIGURE:
 	case LOOP_COMMAND_LOOP_SET_FD:
 		if (result < 0)
 			owner_withdrawn(devno, token);
 		else
-			owner_committed(devno, call->userns, token, after->diskseq);
+			owner_committed(devno, call->userns, token, diskseq);
 		break;
 	case LOOP_COMMAND_LOOP_CLR_FD:
 		/*
@@ -161,14 +169,14 @@ static __always_inline __u32 settle_owner(const struct call_entry *call, __u64 t
 		 * so.
 		 */
 		entry = owner_lookup(devno);
-		if (result >= 0 && entry && after->state == LOOP_STATE_UNBOUND)
+		if (result >= 0 && entry && state == LOOP_STATE_UNBOUND)
 			owner_released(entry);
 		break;
 	case LOOP_COMMAND_LOOP_CHANGE_FD:
 		/* Another file raises the disk's number too, in the same life. */
 		entry = owner_lookup(devno);
 		if (result >= 0 && entry && entry->holder != USERNS_NONE)
-			entry->holder_diskseq = after->diskseq;
+			entry->holder_diskseq = diskseq;
 		break;
 	case LOOP_COMMAND_LOOP_CTL_ADD:
 		devno = devno_of_number(result < 0 ? call->argument : result, part_shift);
@@ -220,7 +228,8 @@ static __always_inline __u32 ioctl_result_of(__s64 result)
 	}
 }
 
-static __always_inline void count_ioctl(__u32 command, __s64 result, __u64 duration_ns)
+/* Functions of their own, which the verifier walks once: it would multiply what they may do with all before and after. */
+__weak __noinline int count_ioctl(__u32 command, __s64 result, __u64 duration_ns)
 {
 	struct duration_histogram *histogram = bpf_map_lookup_elem(&ioctl_durations, &command);
 	__u32 bucket = duration_ns < 10000         ? 0
@@ -234,9 +243,10 @@ static __always_inline void count_ioctl(__u32 command, __s64 result, __u64 durat
 
 	count(&ioctl_counts, command * IOCTL_RESULT_COUNT + ioctl_result_of(result));
 	if (!histogram)
-		return;
+		return 0;
 	__sync_fetch_and_add(&histogram->buckets[bucket], 1);
 	__sync_fetch_and_add(&histogram->sum_ns, duration_ns);
+	return 0;
 }
 
 static __always_inline void fill_ioctl(struct ioctl_event *record, const struct call_entry *call,
@@ -310,7 +320,7 @@ static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 		}
 	}
 	if (settles_owner(call->command)) {
-		devno = settle_owner(call, token, created, result, &after, config->part_shift);
+		devno = settle_owner(created, result, after.diskseq, after.state);
 		owner_after = USERNS_NONE;
 		if (devno)
 			owner_after = owner_resolve(owner_lookup(devno)).owner;

@@ -125,7 +125,7 @@ SEC("?fexit/loop_control_ioctl")
 int BPF_PROG(loop_control_ioctl_fexit, struct file *file, unsigned int number,
 	     unsigned long argument, long result)
 {
-	ioctl_returned(result, CANARY_CONTROL_IOCTL_RETURN);
+	ioctl_returned((int)result, CANARY_CONTROL_IOCTL_RETURN);
 	return 0;
 }
 
@@ -170,7 +170,7 @@ int BPF_KPROBE(loop_control_ioctl_kprobe, struct file *file, unsigned int number
 SEC("?kretprobe/loop_control_ioctl")
 int BPF_KRETPROBE(loop_control_ioctl_kretprobe, long result)
 {
-	ioctl_returned(result, CANARY_CONTROL_IOCTL_RETURN);
+	ioctl_returned((int)result, CANARY_CONTROL_IOCTL_RETURN);
 	return 0;
 }
 

@@ -32,6 +32,8 @@ __weak MAP(BPF_MAP_TYPE_HASH, __u32, struct owner_entry, 16384) owners SEC(".map
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, struct userns_entry, 16384) userns SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_HASH, struct userns_key, __u64, 16384) userns_stamps SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, struct inflight_entry, 8192) inflight SEC(".maps");
+/* Devices that the agent is making for a user namespace: devno → its id. */
+__weak MAP(BPF_MAP_TYPE_HASH, __u32, __u64, 1024) stated_owners SEC(".maps");
 /* Cookies of the receivers on the allow-list. */
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, __u32, 1024) allowed_receivers SEC(".maps");
 

@@ -89,16 +89,9 @@ __weak __noinline __u64 userns_remember_at(__u64 address)
 
 static __always_inline __u64 userns_remember(struct user_namespace *ns)
 {
-	__u64 id = userns_id(ns), address = 0;
+	__u64 id = userns_id(ns);
 
-	if (bpf_map_lookup_elem(&userns, &id))
-		return id;
-	/*
-	 * A function of its own takes numbers only; read back from the stack, the pointer is
-	 * one.
-	 */
-	bpf_probe_read_kernel(&address, sizeof(address), &ns);
-	return userns_remember_at(address);
+	return bpf_map_lookup_elem(&userns, &id) ? id : userns_remember_at(plain_address(ns));
 }
 
 static __always_inline struct owner_entry *owner_lookup(__u32 devno)
@@ -121,14 +114,18 @@ static __always_inline struct owner_entry *owner_lookup_or_add(__u32 devno)
 
 /*
  * A kernel `add`, or a successful LOOP_CTL_ADD: a new device, nothing of an earlier one of its
- * number remains.
+ * number remains. What the host makes may be for a container: then the agent has said so before.
  */
 static __always_inline void owner_created(__u32 devno, __u64 creator)
 {
 	struct owner_entry *entry = owner_lookup_or_add(devno);
+	__u64 *stated;
 
 	if (!entry)
 		return;
+	stated = bpf_map_lookup_elem(&stated_owners, &devno);
+	if (stated && creator == USERNS_INITIAL)
+		creator = *stated;
 	entry->holder = USERNS_NONE;
 	entry->pending = USERNS_NONE;
 	entry->last_holder = USERNS_NONE;

@@ -63,4 +63,13 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 		field_read;                                                                        \
 	})
 
+/* As a number: functions of their own take no pointers. Read back from the stack, a pointer is one. */
+static __always_inline __u64 plain_address(const void *pointer)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &pointer);
+	return address;
+}
+
 #endif

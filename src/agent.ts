@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
+import { createDeviceMaker } from './devices/device-making.js';
 import { loopName } from './devices/devno.js';
 import { createInventory } from './devices/inventory.js';
 import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
@@ -27,6 +28,7 @@ import { waitForLoopDriver } from './kernel/loop-driver.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
+import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { type LoadedPrograms, loadPrograms } from './kernel/programs.js';
 import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
@@ -132,6 +134,8 @@ async function assemble(
   });
   cleanup.add(() => receivers.close());
   receivers.refuseSecondAgent();
+  const processes = openProcesses(programs.program(PROCESS_ITERATOR));
+  cleanup.add(() => processes.close());
   const filter = openFilter(native, {
     settings: programs.map('settings'),
     announcements: programs.map('receiver_events'),
@@ -164,6 +168,8 @@ async function assemble(
       receivers,
       feed,
       status,
+      processes,
+      maker: createDeviceMaker(native, programs.map('stated_owners'), partShift),
       filterMode: filter.mode,
       setFilterMode(mode) {
         filter.setMode(mode);
@@ -255,7 +261,7 @@ async function assemble(
     for (;;) {
       try {
         const loaded = loadPrograms(native, {
-          programs: [...hooks.programs(), RECEIVER_ITERATOR],
+          programs: [...hooks.programs(), RECEIVER_ITERATOR, PROCESS_ITERATOR],
           reuse: pins.found,
           sizes: mapSizes(config),
         });
@@ -368,7 +374,7 @@ async function assemble(
   }
 
   function loadedPrograms(): AgentStatus['programs'] {
-    const names = [...hooks.programs(), RECEIVER_ITERATOR];
+    const names = [...hooks.programs(), RECEIVER_ITERATOR, PROCESS_ITERATOR];
     return names.flatMap((name) => {
       // A hook that took another link at its first try has its programs elsewhere.
       const source = [...extra, programs].find((each) => each.hasProgram(name));

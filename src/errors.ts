@@ -119,6 +119,11 @@ export const ERRORS = {
     message: 'no loop device {device}',
     nextStep: 'loopwarden devices lists them',
   },
+  ERR_NO_SUCH_USERNS: {
+    exitCode: EXIT.no,
+    message: 'no process is in the user namespace {inum}',
+    nextStep: 'it may have ended meanwhile',
+  },
   ERR_LOOPFS_NOT_RUNNING: {
     exitCode: EXIT.agentNotRunning,
     message: 'no loopfs answers on {path}',

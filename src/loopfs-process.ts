@@ -19,6 +19,8 @@ import { createQuota } from './loopfs/quota.js';
 import { openRegistry, type Registry } from './loopfs/registry.js';
 import { openStateFiles } from './loopfs/state-file.js';
 import { makeFolder } from './sinks/make-folder.js';
+import { createAgentBroker } from './web/agent-broker.js';
+import { createControlClient } from './web/control-client.js';
 import { startLoopfsServer } from './web/loopfs-server.js';
 
 export interface LoopfsProcess {
@@ -57,7 +59,7 @@ export async function startLoopfs(
   await waitForLoopDriver(stop, () => log.warn('no loop driver yet: modprobe loop'));
   const cleanup = createCleanup();
   try {
-    return await assemble(config.loopfs, log, options, cleanup);
+    return await assemble(config, log, options, cleanup);
   } catch (error) {
     await cleanup.run().catch((failure: unknown) => log.error({ err: failure }, 'after a failed start'));
     throw error;
@@ -65,7 +67,7 @@ export async function startLoopfs(
 }
 
 async function assemble(
-  config: Config['loopfs'],
+  { loopfs: config, api }: Config,
   log: Logger,
   options: LoopfsOptions,
   cleanup: Cleanup,
@@ -85,11 +87,15 @@ async function assemble(
   const module = loadLoopfsModule();
   const partShift = loopPartShift();
   const { files, numbers } = await openState(config, partShift);
+  const createBroker = (): DeviceBroker => {
+    const kernel = createKernelBroker(module, partShift);
+    return config.needs_agent ? createAgentBroker(createControlClient(api.socket), kernel) : kernel;
+  };
   const registry = openRegistry({
     module,
     openServer: (onEvent) =>
       module.openServer(config.threads, OUTSTANDING_CALLS, QUEUED_CALLS, CALL_DEADLINE_MS, onEvent),
-    broker: options.broker ?? createKernelBroker(module, partShift),
+    broker: options.broker ?? createBroker(),
     numbers,
     quota: createQuota({
       total: config.devices,

@@ -126,6 +126,10 @@ export const configSchema = z.strictObject({
         'Most numbers that an instance may use up, since none is given twice before a reboot; past it ENOSPC',
     }),
     threads: count(1, 64).default(4).meta({ description: 'Threads that serve the instances' }),
+    needs_agent: z.boolean().default(true).meta({
+      description:
+        'Whether devices are made only while the agent runs, which hides them from their first moment; else EAGAIN',
+    }),
   }),
   receivers: z.strictObject({
     scan_interval_ms: count(100, 3_600_000).default(10_000).meta({

@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0xfcbca55942a10f76n;
+export const LAYOUT_HASH = 0xfc5cb7d387bb818fn;
 /** Of the sizes of the state: every version of one hash goes on with the same maps. */
 export const STATE_HASH = 0x79f8a353ed75fc5an;
 
@@ -458,6 +458,23 @@ export function readReceiverEntry(view: DataView, at: number): ReceiverEntry {
     groups: view.getUint32(at + 40, true),
     filterId: view.getUint32(at + 44, true),
     uid: view.getUint32(at + 48, true),
+  };
+}
+
+/** `struct process_entry` */
+export interface ProcessEntry {
+  userns: bigint;
+  pid: number;
+  usernsInum: number;
+  usernsLevel: number;
+}
+export const PROCESS_ENTRY_SIZE = 24;
+export function readProcessEntry(view: DataView, at: number): ProcessEntry {
+  return {
+    userns: view.getBigUint64(at, true),
+    pid: view.getUint32(at + 8, true),
+    usernsInum: view.getUint32(at + 12, true),
+    usernsLevel: view.getUint32(at + 16, true),
   };
 }
 

@@ -1,9 +1,11 @@
 /** The control API over a running agent. */
 import type { LoadedConfig } from '../config/load.js';
+import type { DeviceMaker } from '../devices/device-making.js';
 import type { Inventory } from '../devices/inventory.js';
 import type { DeviceView } from '../devices/view.js';
 import { createError } from '../errors.js';
 import type { HookName, HookOutcome } from '../kernel/hooks.js';
+import type { Processes } from '../kernel/processes.js';
 import type { Receivers } from '../kernel/receivers.js';
 import type { FilterModeName } from '../kernel/settings.js';
 import { type Explanation, explainVerdict } from '../policy/explanation.js';
@@ -37,6 +39,8 @@ export interface AgentApiOptions {
   status: () => AgentStatus;
   filterMode: () => FilterModeName;
   setFilterMode: (mode: FilterModeName) => void;
+  processes: Processes;
+  maker: DeviceMaker;
 }
 
 export function createAgentApi(options: AgentApiOptions): ControlApi {
@@ -58,6 +62,11 @@ export function createAgentApi(options: AgentApiOptions): ControlApi {
     receivers: async () => receivers.scan(),
     doctor: async () => ({ status: options.status(), receivers: receivers.scan() }),
     config: async () => loaded,
+    async makeDevice(number, usernsInum) {
+      const owner = options.processes.usernsOf(usernsInum);
+      if (owner === undefined) throw createError('ERR_NO_SUCH_USERNS', { inum: usernsInum });
+      return { number, owner, errno: options.maker.make(number, owner) };
+    },
     async setFilterMode(mode) {
       options.setFilterMode(mode as FilterModeName);
       return { filterMode: options.filterMode() };

@@ -11,6 +11,8 @@ export interface ControlApi {
   config(): Promise<unknown>;
   /** `mode` is one of off, observe, hide. */
   setFilterMode(mode: string): Promise<unknown>;
+  /** Makes loop`number` for the user namespace of this inum, in which a process must be: { errno } is 0, or the kernel's. */
+  makeDevice(number: number, usernsInum: number): Promise<unknown>;
   /** The newest kept event lines (NDJSON, no newline at the end), oldest first; at most `limit`. */
   recentEvents(limit: number): readonly string[];
   /** Calls `onLine` for each event line from now on; the returned function ends it. Must not throw. */

@@ -35,6 +35,7 @@ function controlRoutes(api: ControlApi): Route<Handler>[] {
       path: '/api/v1/events',
       handler: async ({ response, query }) => streamEvents(api, response, query),
     },
+    { method: 'POST', path: '/api/v1/devices', handler: ({ request }) => makeDevice(api, request) },
     { method: 'PUT', path: '/api/v1/filter', handler: ({ request }) => setFilter(api, request) },
   ];
 }
@@ -45,4 +46,15 @@ async function setFilter(api: ControlApi, request: IncomingMessage): Promise<unk
   if (!known.includes(mode))
     throw createError('ERR_USAGE', { reason: `mode must be ${FILTER_MODES.join(', ')}` });
   return api.setFilterMode(mode as string);
+}
+
+async function makeDevice(api: ControlApi, request: IncomingMessage): Promise<unknown> {
+  const { number, userns_inum: inum } = await readJsonBody(request);
+  if (!isWord(number) || !isWord(inum))
+    throw createError('ERR_USAGE', { reason: 'number and userns_inum must be whole numbers' });
+  return api.makeDevice(number, inum);
+}
+
+function isWord(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff_ffff;
 }

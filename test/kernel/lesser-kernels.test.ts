@@ -25,7 +25,7 @@ test('without ns_id it tells namespaces apart by their first sight, and hides as
   const image = tempImage(t);
   const agent = await startAgent(t, agentEnvironment(t), undefined, withoutField(t, 'ns_id'));
   const receiver = await startReceiver(t);
-  await agent.json('doctor');
+  await agent.ask('receivers');
   for (const _ of [1, 2]) await container(`d=$(losetup -f --show ${image}); losetup -d $d`);
   await receiver.catchUp();
   assert.equal(receiver.loopEvents(), 0);

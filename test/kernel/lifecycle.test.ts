@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { agentEnvironment, startAgent } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
+import { ask as httpGet } from '../support/http-get.js';
 import { tempImage } from '../support/image.js';
 import { startMonitor } from '../support/monitor.js';
 import { startReceiver } from '../support/receiver.js';
@@ -91,8 +92,8 @@ test('starts within what it promises for filtering, and stops well on SIGTERM an
   const environment = agentEnvironment(t);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const agent = await startAgent(t, environment);
-    assert.equal((await fetch(`${agent.url}/healthz`)).status, 200);
-    assert.equal((await fetch(`${agent.url}/readyz`)).status, 200);
+    assert.equal((await httpGet(`${agent.url}/healthz`)).status, 200);
+    assert.equal((await httpGet(`${agent.url}/readyz`)).status, 200);
     assert.equal(await agent.stop(signal), 0, agent.log());
     const lines = agent.audit().map((line) => line.command);
     assert.equal(lines.at(-1), 'stop');
@@ -101,7 +102,7 @@ test('starts within what it promises for filtering, and stops well on SIGTERM an
 
 test('metrics are what promtool calls good, and within the budget of series', async (t) => {
   const agent = await startAgent(t);
-  const text = await (await fetch(`${agent.url}/metrics`)).text();
+  const text = (await httpGet(`${agent.url}/metrics`)).body;
   const checked = await command('sh', ['-c', `printf '%s' "$TEXT" | promtool check metrics`], {
     ...process.env,
     TEXT: text,
@@ -236,7 +237,7 @@ test('refuses a start that cannot succeed with one line, the right exit code and
   const second = await command(process.execPath, [MAIN, 'run'], base);
   assert.equal(second.code, 1);
   assert.match(second.stderr, /another agent is running: process \d+/);
-  assert.equal((await fetch(`${running.url}/readyz`)).status, 200);
+  assert.equal((await httpGet(`${running.url}/readyz`)).status, 200);
 });
 
 test('mounts bpffs where none is mounted, and makes a log folder that is missing', async (t) => {

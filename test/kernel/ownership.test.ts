@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startAgent } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
+import { ask as httpGet } from '../support/http-get.js';
 import { tempImage } from '../support/image.js';
 import { ioctls, LOOP_CTL_ADD } from '../support/ioctl.js';
 import { startMonitor } from '../support/monitor.js';
@@ -157,11 +158,11 @@ test('only counts in observe mode', async (t) => {
   assert.equal((await agent.cli('filter', 'off')).code, 0);
   const { receivers } = await agent.json('doctor');
   assert.ok(receivers.every((receiver: { class: string }) => receiver.class === 'unfiltered'));
-  assert.equal((await fetch(`${agent.url}/readyz`)).status, 503);
+  assert.equal((await httpGet(`${agent.url}/readyz`)).status, 503);
 
   assert.equal((await agent.cli('filter', 'on')).code, 0);
   await box.run(cycle);
   await monitor.catchUp();
   assert.equal(monitor.loopEvents().length, seen);
-  assert.equal((await fetch(`${agent.url}/readyz`)).status, 200);
+  assert.equal((await httpGet(`${agent.url}/readyz`)).status, 200);
 });

@@ -9,6 +9,7 @@ import { LINK_PROBE_OBJECT, PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
 import { agentEnvironment, startAgent } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
+import { ask as httpGet } from '../support/http-get.js';
 import { tempImage } from '../support/image.js';
 import { startReceiver } from '../support/receiver.js';
 import { command, container, host } from '../support/shell.js';
@@ -86,8 +87,8 @@ test('goes on when bpffs is unmounted beneath it, and says that nothing would ou
   const receiver = await startReceiver(t);
   const agent = await startAgent(t, agentEnvironment(t, { LOOPWARDEN_PINS_PATH: `${mount}/loopwarden` }));
   await host(`umount -l ${mount}`);
-  await eventually('it is not ready', async () => (await fetch(`${agent.url}/readyz`)).status === 503);
-  assert.match(await (await fetch(`${agent.url}/readyz`)).text(), /pins are gone/);
+  await eventually('it is not ready', async () => (await httpGet(`${agent.url}/readyz`)).status === 503);
+  assert.match((await httpGet(`${agent.url}/readyz`)).body, /pins are gone/);
   await container(`d=$(losetup -f --show ${image}); losetup -d $d`);
   await receiver.catchUp();
   assert.equal(receiver.loopEvents(), 0);

@@ -4,8 +4,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
-import { agentEnvironment } from '../support/agent-process.js';
+import { environmentIn } from '../support/agent-process.js';
 import { command } from '../support/shell.js';
+import { tempFolder } from '../support/temp-folder.js';
 
 const LOCKDOWN = '/sys/kernel/security/lockdown';
 const IN_MACHINE = process.env.LOOPWARDEN_TEST_KERNEL !== undefined;
@@ -17,7 +18,7 @@ test('where lockdown forbids to read the kernel, it says so in one line and leav
   }
   writeFileSync(LOCKDOWN, 'confidentiality');
   assert.match(readFileSync(LOCKDOWN, 'utf8'), /\[confidentiality\]/);
-  const { env } = agentEnvironment(t);
+  const { env } = environmentIn(tempFolder(t));
   const { code, stderr } = await command(process.execPath, [join(PACKAGE_ROOT, 'dist/main.js'), 'run'], env);
   assert.ok(code === 77 || code === 78, `${code}: ${stderr}`);
   assert.match(stderr, /^loopwarden: .*\n$/);

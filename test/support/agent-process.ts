@@ -5,7 +5,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
+import { createControlClient } from '../../src/web/control-client.js';
 import { defer } from './defer.js';
+import { ask as httpGet } from './http-get.js';
 import { command, type Outcome } from './shell.js';
 import { tempFolder } from './temp-folder.js';
 import { eventually } from './wait.js';
@@ -27,6 +29,8 @@ export interface AgentProcess {
   /** loopwarden with these arguments, against this agent. */
   cli(...args: string[]): Promise<Outcome>;
   json(...args: string[]): Promise<AuditLine>;
+  /** What the control socket answers to GET /api/v1/`name`: as the commands get it, without starting one. */
+  ask(name: string): Promise<AuditLine>;
   metrics(): Promise<Map<string, number>>;
   /** Everything the agent wrote to stderr. */
   log(): string;
@@ -40,7 +44,16 @@ export interface AgentEnvironment {
 
 /** For agents that follow each other on the same pins. All traces are gone after the test. */
 export function agentEnvironment(t: TestContext, more: NodeJS.ProcessEnv = {}): AgentEnvironment {
-  const folder = tempFolder(t);
+  const environment = environmentIn(tempFolder(t), more);
+  defer(t, async () => {
+    const { code, stderr } = await command(process.execPath, [MAIN, 'uninstall'], environment.env);
+    assert.equal(code, 0, `uninstall: ${stderr}`);
+  });
+  return environment;
+}
+
+/** For an agent that is to leave no trace by itself. */
+export function environmentIn(folder: string, more: NodeJS.ProcessEnv = {}): AgentEnvironment {
   const auditPath = join(folder, 'audit.ndjson');
   const env = {
     ...agentsOwn(process.env),
@@ -51,10 +64,6 @@ export function agentEnvironment(t: TestContext, more: NodeJS.ProcessEnv = {}): 
     LOOPWARDEN_AUDIT_KINDS: 'ioctl,life,agent,uevent',
     ...more,
   };
-  defer(t, async () => {
-    const { code, stderr } = await command(process.execPath, [MAIN, 'uninstall'], env);
-    assert.equal(code, 0, `uninstall: ${stderr}`);
-  });
   return { env, auditPath };
 }
 
@@ -95,9 +104,10 @@ export async function startAgent(
     assert.ok(code === 0, `${args.join(' ')}: exit ${code}: ${complaint}`);
     return JSON.parse(text);
   };
+  const control = createControlClient(env.LOOPWARDEN_API_SOCKET ?? '');
   const audit = () => readLines(auditPath);
   const metrics = async (): Promise<Map<string, number>> => {
-    const text = await (await fetch(`${status.metricsUrl}/metrics`)).text();
+    const text = (await httpGet(`${status.metricsUrl}/metrics`)).body;
     const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     return new Map(
       samples.map((line) => [
@@ -114,6 +124,7 @@ export async function startAgent(
     audit,
     cli,
     json,
+    ask: (name) => control.request('GET', `/api/v1/${name}`),
     metrics,
     log: () => stderr,
     async settle() {

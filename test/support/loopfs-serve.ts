@@ -37,6 +37,7 @@ export async function startLoopfsHost(
     LOOPWARDEN_LOOPFS_SOCKET: socket,
     LOOPWARDEN_LOOPFS_FOLDER: join(folder, 'state'),
     LOOPWARDEN_LOOPFS_FIRST_NUMBER: String(first),
+    LOOPWARDEN_LOOPFS_NEEDS_AGENT: 'false',
     LOOPWARDEN_LOG_LEVEL: process.env.LOOPFS_TEST_LOG ?? 'silent',
     ...settings,
   };

@@ -23,7 +23,7 @@ cp test/vm/guest.sh "$exchange/guest.sh"
 printf '%s\n' "$command" >"$exchange/command"
 {
 	echo "export PROJECT=$(printf %q "$PWD")"
-	env | grep -E '^LOOPWARDEN_TEST_' | sed 's/^/export /' || true
+	for name in "${!LOOPWARDEN_TEST_@}"; do printf 'export %s=%q\n' "$name" "${!name}"; done
 } >"$exchange/environment"
 
 # KVM only where it is asked for: a virtual machine may have a /dev/kvm that serves no Debian kernel.

@@ -48,6 +48,7 @@ function createApi(mode: FilterModeName = 'hide') {
     close: () => {},
   };
   const devices = [HELD, HOSTS];
+  const made: [number, bigint][] = [];
   const api = createAgentApi({
     loaded,
     feed,
@@ -62,8 +63,15 @@ function createApi(mode: FilterModeName = 'hide') {
     setFilterMode(next) {
       state.mode = next;
     },
+    processes: { usernsOf: (inum) => (inum === 4026532000 ? 77n : undefined), close: () => {} },
+    maker: {
+      make(number, owner) {
+        made.push([number, owner]);
+        return 0;
+      },
+    },
   });
-  return { api, feed, state, loaded, list };
+  return { api, feed, state, loaded, list, made };
 }
 
 test('each device comes with the verdict for the host’s udev, as the filter is now', async () => {
@@ -132,4 +140,11 @@ test('events are those of the feed, kept and new', () => {
   end();
   feed.publish('d');
   assert.deepEqual(heard, ['c']);
+});
+
+test('makes a device for the user namespace that a process is in, and for no other', async () => {
+  const { api, made } = createApi();
+  assert.deepEqual(await api.makeDevice(5000, 4026532000), { number: 5000, owner: 77n, errno: 0 });
+  await assert.rejects(api.makeDevice(5001, 4026532001), { code: 'ERR_NO_SUCH_USERNS' });
+  assert.deepEqual(made, [[5000, 77n]]);
 });

@@ -9,8 +9,8 @@ import { createError, LoopwardenError } from '../../src/errors.js';
 import type { ControlApi } from '../../src/web/control-api.js';
 import { createControlClient } from '../../src/web/control-client.js';
 import { startControlServer } from '../../src/web/control-server.js';
+import { ask } from '../support/http-get.js';
 import { tempFolder } from '../support/temp-folder.js';
-import { ask } from './http-get.js';
 
 interface FakeApi extends ControlApi {
   modes: string[];
@@ -44,6 +44,7 @@ function fakeApi(overrides: Partial<ControlApi> = {}): FakeApi {
       modes.push(mode);
       return { mode };
     },
+    makeDevice: async (number, usernsInum) => ({ number, owner: BigInt(usernsInum) }),
     recentEvents: (limit) => ['{"n":1}', '{"n":2}', '{"n":3}'].slice(-limit || 3),
     subscribeEvents(onLine) {
       listeners.add(onLine);

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { LoopwardenError } from '../../src/errors.js';
 import { type PublicServerOptions, startPublicServer } from '../../src/web/public-server.js';
-import { ask } from './http-get.js';
+import { ask } from '../support/http-get.js';
 
 const WELL: PublicServerOptions = {
   address: '127.0.0.1',

@@ -1,0 +1,77 @@
+/** Hiding and accounts hold in a storm of attachments through kills, upgrades and downgrades of the agent. */
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { agentEnvironment, startAgent } from '../support/agent-process.js';
+import { KILLS, KILLS_IN_STORM, UPGRADES } from '../support/scale.js';
+import { ROOM, seesEverySocket, startStorm, stormLines } from '../support/storm-run.js';
+import { startUdevd } from '../support/udevd.js';
+import { useVariant } from '../support/variant.js';
+
+/** Each storm has a log of its own; the agents of all of them follow each other on the same pins. */
+async function killInStorm(t: TestContext, kills: number): Promise<void> {
+  const environment = agentEnvironment(t, ROOM);
+  let agent = await startAgent(t, environment);
+  const everySocket = await seesEverySocket(agent);
+  const storm = await startStorm(t, 100);
+  for (let kill = 0; kill < kills; kill++) {
+    await agent.stop('SIGKILL');
+    agent = await startAgent(t, environment);
+  }
+  const { heard, ioctls } = await storm.end();
+  await agent.settle();
+
+  // Where each socket has a filter of its own, those opened while no agent ran have none: the witness has.
+  assert.deepEqual(everySocket ? heard.owned : heard.ownedByWitness, []);
+  assert.deepEqual(heard.missing, []);
+  const lines = stormLines(agent.audit());
+  assert.equal(lines.length, ioctls);
+  assert.equal(new Set(lines.map((line) => `${line.boot_ns} ${line.caller.tid}`)).size, ioctls);
+  for (const line of lines.filter(({ command }) => command === 'LOOP_CONFIGURE'))
+    if (line.result === 'ok')
+      assert.equal(line.owner.after, line.caller.userns.level > 0 ? line.caller.userns.id : 3);
+  assert.equal((await agent.metrics()).get('loopwarden_records_unaccounted'), 0);
+  t.diagnostic(`${kills} kills: ${ioctls} ioctls, ${heard.checked} deliveries of the host's events`);
+  assert.equal(await agent.stop(), 0);
+  rmSync(environment.auditPath);
+}
+
+test('kill -9 in a storm shows nothing of a container, hides nothing of the host, and every ioctl is one line', async (t) => {
+  await startUdevd(t);
+  for (let done = 0; done < KILLS; done += KILLS_IN_STORM)
+    await killInStorm(t, Math.min(KILLS_IN_STORM, KILLS - done));
+});
+
+test('an upgrade and a downgrade across a change of the record layout show nothing, and tell every gap', async (t) => {
+  await startUdevd(t);
+  const variant = await useVariant(t);
+  const environment = agentEnvironment(t, ROOM);
+  let agent = await startAgent(t, environment);
+  const everySocket = await seesEverySocket(agent);
+  const storm = await startStorm(t, 100);
+  const steps = [
+    ['SIGKILL', variant],
+    ['SIGTERM', undefined],
+    ['SIGTERM', variant],
+    ['SIGKILL', variant],
+    ['SIGKILL', undefined],
+  ] as const;
+  for (const [signal, main] of steps.slice(0, UPGRADES)) {
+    await agent.stop(signal);
+    agent = await startAgent(t, environment, main);
+  }
+  const { heard, ioctls } = await storm.end();
+  await agent.settle();
+
+  assert.deepEqual(everySocket ? heard.owned : heard.ownedByWitness, []);
+  assert.deepEqual(heard.missing, []);
+  const gaps = agent.audit().filter(({ command }) => command === 'gap');
+  const untold = ioctls - stormLines(agent.audit()).length;
+  const inGaps = gaps.reduce((sum, { gap }) => sum + gap.records, 0);
+  assert.ok(
+    untold >= 0 && untold <= inGaps,
+    `${untold} of ${ioctls} ioctls have no line, gaps tell of ${inGaps}`,
+  );
+  assert.ok(gaps.length > 0 && gaps.every(({ gap }) => gap.from_boot_ns <= gap.to_boot_ns));
+  assert.equal((await agent.metrics()).get('loopwarden_records_unaccounted'), 0);
+});
