@@ -35,6 +35,7 @@ export function loopfsFolder(
     socket: join(folder, 'loopfs.sock'),
     folder: join(folder, 'state'),
     first_number: first,
+    needs_agent: false,
     ...more,
   };
   return { folder, config };
