@@ -11,8 +11,8 @@ import { eventually, SLOWNESS } from './wait.js';
 /** A folder that has both programs: for machines without a compiler. */
 const PREBUILT = process.env.LOOPWARDEN_TEST_TOOLS;
 
-/** For what is under way when a socket is about to be closed; two machines share the processors of one where they are emulated. */
-const GRACE_MS = SLOWNESS > 1 ? 60 : 20;
+/** For what has its number and is not yet sent when a socket is about to be closed. */
+const GRACE_MS = 20 * SLOWNESS;
 
 export interface StormTools {
   /** `loop-storm FIRST COUNT CYCLES IMAGE`; prints a LoopStormReport. */
