@@ -42,6 +42,7 @@ function start(name: string, broker?: DeviceBroker): Promise<LoopfsProcess> {
     folder: join(folder, `${name}-state`),
     first_number: FIRST,
     devices_per_userns: 4096,
+    needs_agent: false,
   };
   const options = { placement: onHost, ...(broker ? { broker } : {}) };
   return startLoopfs(
