@@ -98,6 +98,8 @@ GATE("fexit/netlink_bind", receiver_bound_fexit,
 GATE("fexit/dev_uevent", uevent_emission_fexit, true, 0)
 GATE("fmod_ret/security_sock_rcv_skb", uevent_delivery_fmod_ret,
      is_uevent_socket((const struct sock *)context[0]), 0)
+GATE("fmod_ret/security_sock_rcv_skb", uevent_delivery_again_fmod_ret,
+     is_uevent_socket((const struct sock *)context[0]), 0)
 GATE("lsm/socket_sock_rcv_skb", uevent_delivery_lsm,
      is_uevent_socket((const struct sock *)context[0]), 0)
 GATE("socket", uevent_delivery_socket, true, -1)

@@ -176,6 +176,24 @@ int BPF_PROG(uevent_delivery_fmod_ret, struct sock *sock, struct sk_buff *skb)
 	return uevent_delivered(skb, sock) == VERDICT_HIDE ? -EPERM : 0;
 }
 
+/*
+ * The same once more, uncounted. The kernel leaves a tracing program out while it is active on the processor
+ * (__bpf_prog_enter_recur in kernel/bpf/trampoline.c), as it is when a task was preempted in the midst of it: a
+ * delivery by the next task would pass. It runs only where the first one has delivered or was left out.
+ */
+SEC("?fmod_ret/security_sock_rcv_skb")
+int BPF_PROG(uevent_delivery_again_fmod_ret, struct sock *sock, struct sk_buff *skb)
+{
+	struct filter_settings *config = filter_settings();
+	struct uevent event = uevent_of_message(skb);
+
+	if (!config || config->mode != FILTER_MODE_HIDE || !examine_uevent(&event, config))
+		return 0;
+	return verdict_of(receiver_rule(event.ownership, sock, config)) == VERDICT_HIDE ? -EPERM
+											: 0;
+}
+
+/* An LSM's programs are never left out (bpf_prog_check_recur in include/linux/bpf_verifier.h). */
 SEC("?lsm/socket_sock_rcv_skb")
 int BPF_PROG(uevent_delivery_lsm, struct sock *sock, struct sk_buff *skb)
 {

@@ -154,20 +154,20 @@ export const HOOKS: readonly Hook[] = [
     purpose: 'the verdict on each delivery to each receiver',
     links: [
       {
-        kind: 'fmod_ret',
-        programs: ['uevent_delivery_fmod_ret'],
-        canaries: ['UEVENT_DELIVERY'],
-        place: 'kernel',
-        since: '5.10',
-        why: 'security_sock_rcv_skb sees each delivery to each socket: no new one can slip past',
-      },
-      {
         kind: 'lsm',
         programs: ['uevent_delivery_lsm'],
         canaries: ['UEVENT_DELIVERY'],
         place: 'kernel',
         since: '5.10',
-        why: 'the same point as an LSM; it runs only with bpf in the boot’s lsm= list',
+        why: 'security_sock_rcv_skb sees each delivery to each socket: no new one can slip past; it runs only with bpf in the boot’s lsm= list',
+      },
+      {
+        kind: 'fmod_ret',
+        programs: ['uevent_delivery_fmod_ret', 'uevent_delivery_again_fmod_ret'],
+        canaries: ['UEVENT_DELIVERY'],
+        place: 'kernel',
+        since: '5.10',
+        why: 'the same point by trampolines; twice, since the kernel leaves out a program in which a task was preempted',
       },
       {
         kind: 'socket_filter',

@@ -10,7 +10,7 @@ const TRAMPOLINES: Links = {
   uevent_delivery: 'fmod_ret',
 };
 
-/** The same with bpf in the boot's LSM list and without. */
+/** Without bpf in the boot's LSM list. With it an LSM decides deliveries. */
 export const MATRIX: Readonly<Record<string, Links>> = {
   // No types of modules, no bpf_task_pt_regs, and kprobes that cannot be pinned.
   '5.10': { ...TRAMPOLINES, loop_ioctl: 'tp_btf', receiver_appearance: 'tp_btf' },

@@ -12,6 +12,8 @@ import { command, type Outcome } from './shell.js';
 import { tempFolder } from './temp-folder.js';
 import { eventually } from './wait.js';
 
+/** In a storm on a busy machine. */
+const START_MS = 60_000;
 const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
 
 // biome-ignore lint/suspicious/noExplicitAny: lines of the log are read as they come
@@ -89,10 +91,16 @@ export async function startAgent(
     stderr += chunk.toString();
   });
   const exited = exitOf(child);
+  defer(t, async () => {
+    // One that never greeted, too.
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await exited;
+  });
   const status = await Promise.race([
     eventually(
       'the agent greets',
       () => stdout.includes('\n') && (JSON.parse(stdout) as { metricsUrl: string }),
+      START_MS,
     ),
     exited.then((code): never => {
       throw new Error(`the agent ended with ${code}: ${stderr}`);
