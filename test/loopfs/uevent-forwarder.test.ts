@@ -37,7 +37,7 @@ async function startSource(t: TestContext, onText: (text: Buffer) => void): Prom
     if (line === 'ready') ready = true;
     else onText(Buffer.from(line, 'hex'));
   });
-  await eventually('the source listens', () => ready);
+  await eventually('the source listens', () => ready, 60_000);
 }
 
 test('udevadm in a container hears of its own devices, and of no others', async (t) => {
