@@ -14,6 +14,7 @@
 #include "arguments.h"
 #include "btf.h"
 #include "errors.h"
+#include "exported.h"
 #include "link.h"
 #include "linker.h"
 #include "map.h"
@@ -101,25 +102,6 @@ Napi::Value MountBpffs(const Napi::CallbackInfo &info)
 	if (mount("bpf", directory.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 		ThrowErrno(info.Env(), "mountBpffs", errno, directory);
 	return info.Env().Undefined();
-}
-
-template <Napi::Value (*function)(const Napi::CallbackInfo &)>
-napi_value Invoke(napi_env env, napi_callback_info raw) noexcept
-{
-	return Guarded(env, [&]() -> napi_value {
-		Napi::CallbackInfo info(env, raw);
-		return function(info);
-	});
-}
-
-template <Napi::Value (*function)(const Napi::CallbackInfo &)>
-napi_property_descriptor Export(const char *name)
-{
-	napi_property_descriptor property = {};
-	property.utf8name = name;
-	property.method = Invoke<function>;
-	property.attributes = napi_enumerable;
-	return property;
 }
 
 Napi::Object Initialize(Napi::Env env, Napi::Object exports)

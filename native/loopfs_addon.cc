@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "capabilities.h"
 #include "errors.h"
+#include "exported.h"
 #include "fuse_mount.h"
 #include "loop_calls.h"
 #include "loopfs_server.h"
@@ -26,25 +27,6 @@ Napi::Value AttachMount(const Napi::CallbackInfo &info)
 	if (error)
 		ThrowErrno(info.Env(), "attachMount", error, path);
 	return info.Env().Undefined();
-}
-
-template <Napi::Value (*function)(const Napi::CallbackInfo &)>
-napi_value Invoke(napi_env env, napi_callback_info raw) noexcept
-{
-	return Guarded(env, [&]() -> napi_value {
-		Napi::CallbackInfo info(env, raw);
-		return function(info);
-	});
-}
-
-template <Napi::Value (*function)(const Napi::CallbackInfo &)>
-napi_property_descriptor Export(const char *name)
-{
-	napi_property_descriptor property = {};
-	property.utf8name = name;
-	property.method = Invoke<function>;
-	property.attributes = napi_enumerable;
-	return property;
 }
 
 Napi::Object Initialize(Napi::Env env, Napi::Object exports)
