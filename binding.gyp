@@ -15,6 +15,7 @@
         'native/arguments.cc',
         'native/bpf_fd.cc',
         'native/btf.cc',
+        'native/cgroup.cc',
         'native/container_path.cc',
         'native/elf_check.cc',
         'native/errors.cc',
@@ -36,6 +37,7 @@
         'native/uevent_listener.cc',
         'native/uevent_sender.cc',
         'native/uevent_socket.cc',
+        'native/uevent_source.cc',
       ],
       # Static, so that one build runs wherever libc does; see native/static_link_shim.c.
       'libraries': [
@@ -54,7 +56,10 @@
       'target_name': 'loopfs',
       'sources': [
         'native/arguments.cc',
+        'native/caller.cc',
         'native/capabilities.cc',
+        'native/descriptor_message.cc',
+        'native/device_node.cc',
         'native/errors.cc',
         'native/fuse_instance.cc',
         'native/fuse_link_shim.c',
@@ -64,10 +69,14 @@
         'native/fuse_requests.cc',
         'native/fuse_server.cc',
         'native/fuse_sysfs.cc',
+        'native/image_client.cc',
+        'native/image_offer.cc',
+        'native/host_mount.cc',
         'native/loop_calls.cc',
         'native/loopfs_addon.cc',
         'native/loopfs_server.cc',
         'native/system_errors.cc',
+        'native/thread_task.cc',
         'native/userns_chain.cc',
       ],
       'libraries': [

@@ -34,6 +34,13 @@ function recordOf(n: number): AuditRecord {
       cgroupId: 4242n,
     },
     opener: { uid: 0, userns: 3n },
+    container: {
+      runtime: 'docker',
+      id: '4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970',
+      name: 'shop-web',
+      source: 'docker state file',
+      confidence: 'high',
+    },
     backing: { dev: 8 << 20, inode: 77n, path: '/srv/images/disk.img' },
     config: { offset: 0n, sizelimit: 0n, flags: 4, blockSize: 512 },
     owner: { before: 3n, after: 4_026_532_000n },

@@ -1,161 +1,132 @@
-/** What an instance costs its container, and the loopfs process: as root; makes loop devices from 24000 on. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pino } from 'pino';
-import { configSchema } from '../src/config/schema.js';
-import type { DeviceBroker } from '../src/loopfs/broker.js';
-import { loadLoopfsModule } from '../src/loopfs/native.js';
-import type { Placement } from '../src/loopfs/placement.js';
-import { type LoopfsProcess, startLoopfs } from '../src/loopfs-process.js';
-import { command } from '../test/support/shell.js';
+/**
+ * What an instance costs its container: each figure beside the same without one, of the same run. As root, with no other
+ * agent running; makes loop devices from 40000 on.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { release } from 'node:os';
+import type { TestContext } from 'node:test';
+import { startAgent } from '../test/support/agent-process.js';
+import { defer } from '../test/support/defer.js';
+import { startLoopfsHost } from '../test/support/loopfs-serve.js';
+import { type PlacedContainer, startPlacedContainer } from '../test/support/placed-container.js';
+import { host } from '../test/support/shell.js';
+import { median, withScope } from './scope.js';
 
 const NODES = 1000;
-const INSTANCES = 1000;
-const DEVICES_EACH = 4;
-const FIRST = 24_000;
-const folder = mkdtempSync('/dev/shm/loopwarden-bench-');
-const module = loadLoopfsModule();
+const FIRST = 40_000;
+const ROUNDS = 5;
+const TIMES_EACH = 9;
 
-const onHost: Placement = {
-  async place({ name, mountFd }) {
-    const path = join(folder, name, 'loopfs');
-    mkdirSync(path, { recursive: true });
-    module.attachMount(mountFd, path);
-  },
-  async onNode(name, node, present) {
-    const link = join(folder, name, node);
-    rmSync(link, { force: true });
-    if (present) symlinkSync(`loopfs/${node}`, link);
-  },
-  async unplace(name) {
-    await command('umount', ['-l', join(folder, name, 'loopfs')]);
-  },
-  release() {},
-  close() {},
-};
-
-function start(name: string, broker?: DeviceBroker): Promise<LoopfsProcess> {
-  const sections = Object.fromEntries(Object.keys(configSchema.shape).map((key) => [key, {}]));
-  const loopfs = {
-    socket: join(folder, `${name}.sock`),
-    folder: join(folder, `${name}-state`),
-    first_number: FIRST,
-    devices_per_userns: 4096,
-    needs_agent: false,
-  };
-  const options = { placement: onHost, ...(broker ? { broker } : {}) };
-  return startLoopfs(
-    configSchema.parse({ ...sections, loopfs }),
-    pino({ level: 'error' }, pino.destination(2)),
-    options,
+function report(what: string, unit: string, without: number, within: number): void {
+  const ratio = (within / without).toFixed(1);
+  console.log(
+    `${what.padEnd(42)} ${within.toFixed(1)} ${unit}, without ${without.toFixed(1)}, ratio ${ratio}`,
   );
 }
 
-const python = async (script: string, ...args: string[]): Promise<string> => {
-  const { code, stdout, stderr } = await command('python3', ['-c', script, ...args]);
-  if (code !== 0) throw new Error(stderr);
-  return stdout.trim();
-};
-
-async function attach({ registry }: LoopfsProcess, name: string, max: number): Promise<string> {
-  registry.create({ name, max, uidBase: 0, gidBase: 0 });
-  await registry.attach(name, process.pid);
-  return join(folder, name);
-}
-
+/** Medians, each of the quietest of five rounds, of: a name that is there, one that is not, in microseconds; the whole folder in milliseconds. */
 const TIMES = `
-import fcntl, os, sys, time
-dev = sys.argv[1]; path = dev + "/loopfs/"; count = int(sys.argv[2])
-control = os.open(path + "loop-control", os.O_RDWR)
-numbers = [fcntl.ioctl(control, 0x4c80, -1) for _ in range(count)]
+import os, sys, time
+path = sys.argv[1]
+names = [path + "/" + name for name in sorted(os.listdir(path)) if name[4:].isdigit()]
 def median(body, times):
-    took = []
-    for at in range(times):
-        start = time.perf_counter(); body(at); took.append(time.perf_counter() - start)
-    return sorted(took)[times // 2] * 1e6
+    def once():
+        took = []
+        for at in range(times):
+            start = time.perf_counter(); body(at); took.append(time.perf_counter() - start)
+        return sorted(took)[times // 2] * 1e6
+    return min(once() for _ in range(5))
 def missing(at):
-    try: os.stat(path + "loop9%06d" % at)
+    try: os.stat(path + "/loop9%06d" % at)
     except OSError: pass
-print("lookup of a name that is not there  p50 %.0f us" % median(missing, 2000))
-print("lookup and getattr of a node        p50 %.0f us" % median(lambda at: os.stat(path + "loop%d" % numbers[at % count]), count))
-handle = os.open(path, os.O_RDONLY)
-print("getattr of the folder               p50 %.0f us" % median(lambda at: os.fstat(handle), 2000))
-print("readdir of %d nodes               p50 %.1f ms" % (count, median(lambda at: os.listdir(path), 20) / 1e3))
+there, back = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.close(there[1]); os.close(back[0])
+    while os.read(there[0], 1): os.write(back[1], b".")
+    os._exit(0)
+def ask(at):
+    os.write(there[1], b"."); os.read(back[0], 1)
+print(median(ask, 1000))
+print(median(lambda at: os.stat(names[at % len(names)]), 2000))
+print(median(missing, 1000))
+print(median(lambda at: os.listdir(path), 40) / 1e3)
+print(len(names))
 `;
 
-const LOSETUP = `
-image=$1; truncate -s 1M $image
-for i in 1 2 3 4 5 6 7 8 9 10 11; do
-  a=$(date +%s%N); d=$(losetup -f --show $image); b=$(date +%s%N); losetup -d $d; echo $((b - a))
-done | sort -n | sed -n 6p`;
-
-/** Median of eleven, in milliseconds. */
-async function measureLosetup(dev: string | null): Promise<number> {
-  const script = dev === null ? LOSETUP : `mount --rbind ${dev} /dev; ${LOSETUP}`;
-  const image = join(tmpdir(), `loopwarden-bench-${process.pid}.img`);
-  const { code, stdout, stderr } = await command('unshare', ['-m', 'sh', '-ec', script, 'sh', image]);
-  rmSync(image, { force: true });
-  if (code !== 0) throw new Error(stderr);
-  return Number(stdout) / 1e6;
+async function measureNodes(scope: TestContext): Promise<void> {
+  const limits = { LOOPWARDEN_LOOPFS_DEVICES_PER_USERNS: '4096', LOOPWARDEN_LOOPFS_DEVICES: '4096' };
+  const serving = await startLoopfsHost(scope, FIRST, limits);
+  const container = await startPlacedContainer(scope, serving, 'nodes', NODES);
+  const script = `
+    python3 -c 'import fcntl, os
+control = os.open("/dev/loop-control", os.O_RDWR)
+for _ in range(${NODES}): fcntl.ioctl(control, 0x4c80, -1)'
+    python3 -c '${TIMES}' /dev/loopfs
+    mkdir /dev/plain; cd /dev/plain; i=0
+    while [ $i -lt ${NODES} ]; do : > loop$((${FIRST} + i)); i=$((i + 1)); done
+    python3 -c '${TIMES}' /dev/plain`;
+  const numbers = (await container.run(script)).split('\n').map(Number);
+  const [pipe = 0, stat = 0, missing = 0, list = 0, count] = numbers;
+  const plainList = numbers[8] ?? 0;
+  if (count !== NODES) throw new Error(`${count} nodes instead of ${NODES}`);
+  console.log('A question to another process over a pipe, beside it one to an instance:');
+  report('stat of a node, p50', 'us', pipe, stat);
+  report('stat of a name that is not there, p50', 'us', pipe, missing);
+  console.log('A folder on tmpfs, beside it an instance:');
+  report(`readdir of ${NODES} nodes`, 'ms', plainList, list);
 }
 
-async function measureTimes(): Promise<void> {
-  const loopfs = await start('times');
-  try {
-    console.log(await python(TIMES, await attach(loopfs, 'times', NODES), String(NODES)));
-    const dev = await attach(loopfs, 'losetup', 4);
-    symlinkSync('loopfs/loop-control', join(dev, 'loop-control'));
-    const onHostMs = await measureLosetup(null);
-    const insideMs = await measureLosetup(dev);
-    const ratio = (insideMs / onHostMs).toFixed(2);
-    console.log(
-      `losetup -f --show: host ${onHostMs.toFixed(1)} ms, instance ${insideMs.toFixed(1)} ms, ratio ${ratio}`,
-    );
-  } finally {
-    for (const { name } of loopfs.registry.list()) await loopfs.registry.detach(name);
-    while (loopfs.registry.list().length > 0) await loopfs.registry.retry();
-    await loopfs.stop();
-  }
-}
+/** Nanoseconds of each; `-d` between them, so that it is the same device again, or nothing, so that each is new. */
+const losetup = (image: string, between: string): string => `
+i=0; while [ $i -lt ${TIMES_EACH} ]; do
+  a=$(date +%s%N); d=$(losetup -f --show ${image}); b=$(date +%s%N); ${between}; echo $((b - a)); i=$((i + 1))
+done`;
 
-/** Devices that only the loopfs process knows: its memory is measured, not the kernel's. */
-function createImaginaryBroker(): DeviceBroker {
-  const made = new Set<number>();
-  return {
-    create: async (_owner, number) => void made.add(number),
-    remove: async (number) => void made.delete(number),
-    detach: async () => {},
-    exists: (number) => made.has(number),
-    isBound: () => false,
-  };
-}
+const medianMs = (text: string): number => median(text.split('\n').map((ns) => Number(ns) / 1e6));
 
-async function measureMemory(): Promise<void> {
-  const loopfs = await start('memory', createImaginaryBroker());
-  const before = process.memoryUsage().rss;
-  try {
-    for (let at = 0; at < INSTANCES; at++) {
-      const dev = await attach(loopfs, `i${at}`, DEVICES_EACH);
-      const add = `import fcntl, os, sys
-control = os.open(sys.argv[1], os.O_RDWR)
-for _ in range(${DEVICES_EACH}): fcntl.ioctl(control, 0x4c80, -1)`;
-      await python(add, join(dev, 'loopfs/loop-control'));
+/** In turn on the host and inside, so that both see the machine alike; of each the quietest round. */
+async function measureLosetup(container: PlacedContainer, words: string): Promise<void> {
+  for (const [what, between] of [
+    ['the same device again', 'losetup -d $d'],
+    ['a new device', ':'],
+  ] as const) {
+    const onHostMs: number[] = [];
+    const insideMs: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const image = container.image(1 << 20);
+      onHostMs.push(medianMs(await host(losetup(image, between))));
+      await host(`losetup -n -O NAME -j ${image} | xargs -r losetup -d`);
+      insideMs.push(medianMs(await container.run(losetup(image, between))));
     }
-    const { rss } = process.memoryUsage();
-    const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
-    console.log(
-      `${INSTANCES} instances with ${DEVICES_EACH} devices: ${mebibytes(rss - before)} MiB more, ${mebibytes(rss)} MiB with this bench`,
-    );
-  } finally {
-    for (const { name } of loopfs.registry.list()) await loopfs.registry.detach(name);
-    await loopfs.stop();
+    report(`losetup, ${what}, ${words}`, 'ms', Math.min(...onHostMs), Math.min(...insideMs));
   }
 }
 
-try {
-  await measureTimes();
-  await measureMemory();
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+/** On tmpfs, as /run is: each new device is written down before it is made. */
+function stateFolder(scope: TestContext): { LOOPWARDEN_LOOPFS_FOLDER: string } {
+  const folder = mkdtempSync('/dev/shm/loopwarden-bench-');
+  defer(scope, () => rmSync(folder, { recursive: true }));
+  return { LOOPWARDEN_LOOPFS_FOLDER: folder };
 }
+
+async function measureAgentless(scope: TestContext): Promise<void> {
+  const serving = await startLoopfsHost(scope, FIRST, stateFolder(scope));
+  await measureLosetup(await startPlacedContainer(scope, serving, 'without', 64), 'no agent');
+}
+
+async function measureWithAgent(scope: TestContext): Promise<void> {
+  const agent = await startAgent(scope);
+  const settings = {
+    ...stateFolder(scope),
+    LOOPWARDEN_LOOPFS_NEEDS_AGENT: 'true',
+    LOOPWARDEN_API_SOCKET: agent.env.LOOPWARDEN_API_SOCKET ?? '',
+  };
+  const serving = await startLoopfsHost(scope, FIRST, settings);
+  await measureLosetup(await startPlacedContainer(scope, serving, 'with', 64), 'agent');
+}
+
+console.log(`${new Date().toISOString().slice(0, 10)}, kernel ${release()}`);
+await withScope(measureNodes);
+console.log('losetup -f --show in a container, and beside it on the host:');
+await withScope(measureAgentless);
+await withScope(measureWithAgent);

@@ -2,7 +2,16 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-for (const name of ['record-cost', 'verdict-cost', 'start', 'audit', 'metrics', 'loopfs']) {
+for (const name of [
+  'record-cost',
+  'verdict-cost',
+  'start',
+  'audit',
+  'metrics',
+  'loopfs',
+  'loopfs-memory',
+  'loopfs-cycles',
+]) {
   const path = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
   const { status } = spawnSync(process.execPath, ['--import', 'tsx', path], { stdio: 'inherit' });
   if (status !== 0) process.exitCode = 1;

@@ -50,6 +50,16 @@ static __always_inline __u32 acting_set(void)
 		return passes;                                                                     \
 	}
 
+/*
+ * Two gates on one function, each with programs of its own. The kernel leaves a tracing program out while it is
+ * active on the processor (__bpf_prog_enter_recur in kernel/bpf/trampoline.c), as it is when a task was preempted in
+ * the midst of it: then the call goes through the second. That check is the gate's, and what is behind it may keep its
+ * stack per processor (jits_use_priv_stack): a program behind two gates would be entered twice with one stack.
+ */
+#define GATES(section, function, at, is_ours)                                                      \
+	GATE(section, function##_##at, is_ours, 0)                                                 \
+	GATE(section, function##_again_##at, is_ours, 0)
+
 /* Two loads for every packet of the host that is not a uevent's. */
 static __always_inline bool is_uevent_socket(const struct sock *sock)
 {
@@ -78,12 +88,12 @@ static __always_inline bool may_concern_us(const struct pt_regs *regs)
 	       number == SYS_COMPAT_BIND || may_be_loop_ioctl(regs, number);
 }
 
-GATE("fentry/lo_ioctl", lo_ioctl_fentry, true, 0)
-GATE("fexit/lo_ioctl", lo_ioctl_fexit, true, 0)
-GATE("fentry/lo_compat_ioctl", lo_compat_ioctl_fentry, true, 0)
-GATE("fexit/lo_compat_ioctl", lo_compat_ioctl_fexit, true, 0)
-GATE("fentry/loop_control_ioctl", loop_control_ioctl_fentry, true, 0)
-GATE("fexit/loop_control_ioctl", loop_control_ioctl_fexit, true, 0)
+GATES("fentry/lo_ioctl", lo_ioctl, fentry, true)
+GATES("fexit/lo_ioctl", lo_ioctl, fexit, true)
+GATES("fentry/lo_compat_ioctl", lo_compat_ioctl, fentry, true)
+GATES("fexit/lo_compat_ioctl", lo_compat_ioctl, fexit, true)
+GATES("fentry/loop_control_ioctl", loop_control_ioctl, fentry, true)
+GATES("fexit/loop_control_ioctl", loop_control_ioctl, fexit, true)
 GATE("kprobe/lo_ioctl", lo_ioctl_kprobe, true, 0)
 GATE("kretprobe/lo_ioctl", lo_ioctl_kretprobe, true, 0)
 GATE("kprobe/lo_compat_ioctl", lo_compat_ioctl_kprobe, true, 0)
@@ -95,11 +105,9 @@ GATE("tp_btf/sys_enter", syscall_enter_tp_btf,
 GATE("tp_btf/sys_exit", syscall_exit_tp_btf, may_concern_us((const struct pt_regs *)context[0]), 0)
 GATE("fexit/netlink_bind", receiver_bound_fexit,
      is_netlink_uevent((const struct socket *)context[0]), 0)
-GATE("fexit/dev_uevent", uevent_emission_fexit, true, 0)
-GATE("fmod_ret/security_sock_rcv_skb", uevent_delivery_fmod_ret,
-     is_uevent_socket((const struct sock *)context[0]), 0)
-GATE("fmod_ret/security_sock_rcv_skb", uevent_delivery_again_fmod_ret,
-     is_uevent_socket((const struct sock *)context[0]), 0)
+GATES("fexit/dev_uevent", uevent_emission, fexit, true)
+GATES("fmod_ret/security_sock_rcv_skb", uevent_delivery, fmod_ret,
+      is_uevent_socket((const struct sock *)context[0]))
 GATE("lsm/socket_sock_rcv_skb", uevent_delivery_lsm,
      is_uevent_socket((const struct sock *)context[0]), 0)
 GATE("socket", uevent_delivery_socket, true, -1)

@@ -59,6 +59,13 @@ static __always_inline struct call_entry *call_begin(struct task_struct *task)
 	return bpf_map_lookup_elem(&calls_by_thread, &token);
 }
 
+static __always_inline bool is_call_under_way(void)
+{
+	struct call_entry *call = call_lookup(current_task());
+
+	return call && call->start_ns;
+}
+
 static __always_inline void call_end(struct call_entry *call, __u64 token)
 {
 	call->start_ns = 0;

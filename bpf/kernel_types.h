@@ -63,6 +63,7 @@ struct mnt_namespace {
 };
 struct net {
 	struct ns_common ns;
+	struct user_namespace *user_ns;
 };
 struct nsproxy {
 	struct mnt_namespace *mnt_ns;

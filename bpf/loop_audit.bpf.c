@@ -81,53 +81,42 @@ static __always_inline void control_ioctl_entered(struct file *file, __u32 numbe
 							: SYSCALL_ARCH_NATIVE);
 }
 
-SEC("?fentry/lo_ioctl")
-int BPF_PROG(lo_ioctl_fentry, struct block_device *bdev, int mode, unsigned int number,
-	     unsigned long argument)
-{
-	device_ioctl_entered(bdev, number, argument);
-	return 0;
-}
+/*
+ * Two programs that do one work between them, each behind a gate of its own (bpf/gates.bpf.c). `done`: the first one
+ * has done it.
+ */
+#define TWICE(section, function, at, done, work, ...)                                              \
+	SEC("?" section)                                                                           \
+	int BPF_PROG(function##_##at, __VA_ARGS__)                                                 \
+	{                                                                                          \
+		work;                                                                              \
+		return 0;                                                                          \
+	}                                                                                          \
+	SEC("?" section)                                                                           \
+	int BPF_PROG(function##_again_##at, __VA_ARGS__)                                           \
+	{                                                                                          \
+		if (!(done))                                                                       \
+			work;                                                                      \
+		return 0;                                                                          \
+	}
 
-SEC("?fexit/lo_ioctl")
-int BPF_PROG(lo_ioctl_fexit, struct block_device *bdev, int mode, unsigned int number,
-	     unsigned long argument, int result)
-{
-	ioctl_returned(result, CANARY_DEVICE_IOCTL_RETURN);
-	return 0;
-}
+#define LO_IOCTL_ARGUMENTS                                                                         \
+	struct block_device *bdev, int mode, unsigned int number, unsigned long argument
+#define CONTROL_IOCTL_ARGUMENTS struct file *file, unsigned int number, unsigned long argument
 
-SEC("?fentry/lo_compat_ioctl")
-int BPF_PROG(lo_compat_ioctl_fentry, struct block_device *bdev, int mode, unsigned int number,
-	     unsigned long argument)
-{
-	compat_ioctl_entered(bdev, number, argument);
-	return 0;
-}
-
-SEC("?fexit/lo_compat_ioctl")
-int BPF_PROG(lo_compat_ioctl_fexit, struct block_device *bdev, int mode, unsigned int number,
-	     unsigned long argument, int result)
-{
-	ioctl_returned(result, CANARY_DEVICE_IOCTL_RETURN);
-	return 0;
-}
-
-SEC("?fentry/loop_control_ioctl")
-int BPF_PROG(loop_control_ioctl_fentry, struct file *file, unsigned int number,
-	     unsigned long argument)
-{
-	control_ioctl_entered(file, number, argument);
-	return 0;
-}
-
-SEC("?fexit/loop_control_ioctl")
-int BPF_PROG(loop_control_ioctl_fexit, struct file *file, unsigned int number,
-	     unsigned long argument, long result)
-{
-	ioctl_returned((int)result, CANARY_CONTROL_IOCTL_RETURN);
-	return 0;
-}
+TWICE("fentry/lo_ioctl", lo_ioctl, fentry, is_call_under_way(),
+      device_ioctl_entered(bdev, number, argument), LO_IOCTL_ARGUMENTS)
+TWICE("fexit/lo_ioctl", lo_ioctl, fexit, !is_call_under_way(),
+      ioctl_returned(result, CANARY_DEVICE_IOCTL_RETURN), LO_IOCTL_ARGUMENTS, int result)
+TWICE("fentry/lo_compat_ioctl", lo_compat_ioctl, fentry, is_call_under_way(),
+      compat_ioctl_entered(bdev, number, argument), LO_IOCTL_ARGUMENTS)
+TWICE("fexit/lo_compat_ioctl", lo_compat_ioctl, fexit, !is_call_under_way(),
+      ioctl_returned(result, CANARY_DEVICE_IOCTL_RETURN), LO_IOCTL_ARGUMENTS, int result)
+TWICE("fentry/loop_control_ioctl", loop_control_ioctl, fentry, is_call_under_way(),
+      control_ioctl_entered(file, number, argument), CONTROL_IOCTL_ARGUMENTS)
+TWICE("fexit/loop_control_ioctl", loop_control_ioctl, fexit, !is_call_under_way(),
+      ioctl_returned((int)result, CANARY_CONTROL_IOCTL_RETURN), CONTROL_IOCTL_ARGUMENTS,
+      long result)
 
 SEC("?kprobe/lo_ioctl")
 int BPF_KPROBE(lo_ioctl_kprobe, struct block_device *bdev, int mode, unsigned int number,

@@ -100,10 +100,28 @@ static __always_inline void uevent_emitted(struct uevent *event)
 SEC("?socket")
 int uevent_emission_socket(struct __sk_buff *context)
 {
-	struct uevent event = uevent_of_message(kernel_skb(context));
+	struct sk_buff *skb = kernel_skb(context);
+	struct uevent event = uevent_of_message(skb, READ(skb, sk));
 
 	uevent_emitted(&event);
 	return 0;
+}
+
+/* The uevent that a task was seen to emit, between the two programs on dev_uevent: thread → its buffer. */
+MAP(BPF_MAP_TYPE_LRU_HASH, __u64, __u64, 1024) uevents_seen SEC(".maps");
+
+/* True in one of the two programs, or in the only one that the kernel has not left out. */
+static __always_inline bool is_first_sight(__u64 buffer)
+{
+	__u64 token = task_token(current_task()),
+	      *seen = bpf_map_lookup_elem(&uevents_seen, &token);
+
+	if (seen && *seen == buffer) {
+		bpf_map_delete_elem(&uevents_seen, &token);
+		return false;
+	}
+	bpf_map_update_elem(&uevents_seen, &token, &buffer, BPF_ANY);
+	return true;
 }
 
 /* Linux before 5.17 gives dev_uevent the kset first; set by the agent before loading. */
@@ -115,8 +133,7 @@ const volatile bool dev_uevent_has_kset = false;
  * the sysfs uevent file too, which is told by the buffer. Misses uevents of kobjects that are no
  * devices (modules, drivers, queues): no loop device is among them.
  */
-SEC("?fexit/dev_uevent")
-int uevent_emission_fexit(unsigned long long *context)
+static __always_inline int device_uevent_made(unsigned long long *context)
 {
 	struct kobj_uevent_env *env = (void *)context[1];
 	int result = context[2];
@@ -136,16 +153,28 @@ int uevent_emission_fexit(unsigned long long *context)
 	    .from_kernel = true,
 	};
 
-	if (result == 0)
+	if (result == 0 && is_first_sight(buffer))
 		uevent_emitted(&event);
 	return 0;
+}
+
+SEC("?fexit/dev_uevent")
+int uevent_emission_fexit(unsigned long long *context)
+{
+	return device_uevent_made(context);
+}
+
+SEC("?fexit/dev_uevent")
+int uevent_emission_again_fexit(unsigned long long *context)
+{
+	return device_uevent_made(context);
 }
 
 /* On one delivery to one receiver: the whole message, or nothing of it. */
 static __always_inline enum verdict uevent_delivered(struct sk_buff *skb, struct sock *receiver)
 {
 	struct filter_settings *config = filter_settings();
-	struct uevent event = uevent_of_message(skb);
+	struct uevent event = uevent_of_message(skb, receiver);
 	enum rule rule = RULE_NOT_LOOP;
 
 	if (!config || is_canary(config, CANARY_UEVENT_DELIVERY) || config->mode == FILTER_MODE_OFF)
@@ -177,15 +206,14 @@ int BPF_PROG(uevent_delivery_fmod_ret, struct sock *sock, struct sk_buff *skb)
 }
 
 /*
- * The same once more, uncounted. The kernel leaves a tracing program out while it is active on the processor
- * (__bpf_prog_enter_recur in kernel/bpf/trampoline.c), as it is when a task was preempted in the midst of it: a
- * delivery by the next task would pass. It runs only where the first one has delivered or was left out.
+ * The same once more (bpf/gates.bpf.c), uncounted. Attached before the first, it runs after it, where that one has
+ * delivered or was left out.
  */
 SEC("?fmod_ret/security_sock_rcv_skb")
 int BPF_PROG(uevent_delivery_again_fmod_ret, struct sock *sock, struct sk_buff *skb)
 {
 	struct filter_settings *config = filter_settings();
-	struct uevent event = uevent_of_message(skb);
+	struct uevent event = uevent_of_message(skb, sock);
 
 	if (!config || config->mode != FILTER_MODE_HIDE || !examine_uevent(&event, config))
 		return 0;

@@ -32,12 +32,17 @@ static __always_inline bool is_owned(struct ownership ownership)
 	return ownership.owner != USERNS_NONE && ownership.owner != USERNS_INITIAL;
 }
 
-/* Only the kernel's own (portid 0) teach us who made a device. */
-static __always_inline bool is_from_kernel(struct sk_buff *skb)
+/*
+ * Only the kernel's own (portid 0) teach us who made a device. To a network namespace of another
+ * user namespace than the initial one it sends none (since 4.18): there it repeats, in the sender's
+ * context, what a root of that one asks it to (uevent_net_rcv), who could so make any device his.
+ */
+static __always_inline bool is_from_kernel(struct sk_buff *skb, struct sock *receiver)
 {
 	struct netlink_skb_parms *parms = (void *)skb + bpf_core_field_offset(skb->cb);
 
-	return READ(parms, portid) == 0;
+	return READ(parms, portid) == 0 &&
+	       READ(receiver, __sk_common.skc_net.net, user_ns, level) == 0;
 }
 
 /* Is the emitter the host's udevd, or the child it forks to write to sysfs? */
@@ -110,12 +115,12 @@ static __always_inline bool examine_uevent(struct uevent *event,
 	return true;
 }
 
-static __always_inline struct uevent uevent_of_message(struct sk_buff *skb)
+static __always_inline struct uevent uevent_of_message(struct sk_buff *skb, struct sock *receiver)
 {
 	struct uevent event = {
 	    .text = (const char *)READ(skb, data),
 	    .form = UEVENT_FORM_MESSAGE,
-	    .from_kernel = is_from_kernel(skb),
+	    .from_kernel = is_from_kernel(skb, receiver),
 	};
 
 	return event;

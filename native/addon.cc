@@ -13,6 +13,7 @@
 
 #include "arguments.h"
 #include "btf.h"
+#include "cgroup.h"
 #include "errors.h"
 #include "exported.h"
 #include "link.h"
@@ -27,6 +28,7 @@
 #include "ring_reader.h"
 #include "uevent_listener.h"
 #include "uevent_sender.h"
+#include "uevent_source.h"
 #include "unique_fd.h"
 #include "wrapped.h"
 
@@ -120,6 +122,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	ReceiverWatch::Register(env);
 	MountNamespace::Register(env);
 	UeventSender::Register(env);
+	UeventSource::Register(env);
 	const napi_property_descriptor functions[] = {
 	    Export<LibbpfVersion>("libbpfVersion"),
 	    Export<Object::Open>("openObject"),
@@ -134,7 +137,9 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<ReceiverWatch::Open>("watchReceivers"),
 	    Export<MountNamespace::Open>("openMountNamespace"),
 	    Export<UeventSender::Open>("openUeventSender"),
+	    Export<UeventSource::Open>("openUeventSource"),
 	    Export<NamespaceIdentity>("namespaceIdentity"),
+	    Export<CgroupPath>("cgroupPath"),
 	    Export<Clocks>("clocks"),
 	    Export<ProgramName>("programName"),
 	    Export<ProbeBpf>("probeBpf"),

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fuse_node.h"
+#include "fuse_scope.h"
 
 struct fuse_session;
 
@@ -23,7 +24,7 @@ class FuseRequests;
 
 // One mount: whose it is and which devices it holds. Lives until its last request is answered.
 struct FuseInstance : std::enable_shared_from_this<FuseInstance> {
-	FuseInstance(uint32_t id, uid_t uid, gid_t gid, uint32_t limit, FuseRequests &requests);
+	FuseInstance(uint32_t id, const FuseScope &scope, FuseRequests &requests);
 	~FuseInstance();
 
 	// What the name stands for at this moment; kNone if nothing.
@@ -34,12 +35,11 @@ struct FuseInstance : std::enable_shared_from_this<FuseInstance> {
 	// Disks and partitions that are there, by number, without their devnos.
 	std::vector<FuseNode> List() const;
 	size_t CountDevices() const;
+	// A container's: whether it has the device. The host's: whether another instance has not.
 	void SetDevice(uint32_t number, bool present);
 
 	const uint32_t id;
-	const uid_t uid;
-	const gid_t gid;
-	const uint32_t limit;
+	const FuseScope scope;
 	FuseRequests &requests;
 	// Owns the descriptor of /dev/fuse.
 	struct fuse_session *session = nullptr;
@@ -51,10 +51,13 @@ struct FuseInstance : std::enable_shared_from_this<FuseInstance> {
 
       private:
 	bool Holds(uint32_t number) const;
+	// With the lock held.
+	bool HasLocked(uint32_t number) const;
 
 	const time_t created_;
 	mutable std::shared_mutex mutex_;
-	std::set<uint32_t> devices_;
+	// A container's own; of the host's those that are not in it.
+	std::set<uint32_t> told_;
 };
 
 } // namespace loopwarden

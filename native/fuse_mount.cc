@@ -4,11 +4,12 @@
 #include <sys/mount.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace loopwarden
 {
 
-int MakeFuseMount(uid_t uid, gid_t gid, FuseMount &made, std::string &step)
+int MakeFuseMount(const FuseScope &scope, FuseMount &made, std::string &step)
 {
 	step = "open /dev/fuse";
 	made.device = UniqueFd(open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK));
@@ -23,17 +24,19 @@ int MakeFuseMount(uid_t uid, gid_t gid, FuseMount &made, std::string &step)
 	    {"source", "loopfs"},
 	    {"subtype", "loopfs"},
 	    {"fd", std::to_string(made.device.Get())},
-	    {"rootmode", "40755"},
-	    {"user_id", std::to_string(uid)},
-	    {"group_id", std::to_string(gid)},
+	    {"rootmode", scope.is_host ? "40700" : "40755"},
+	    {"user_id", std::to_string(scope.uid)},
+	    {"group_id", std::to_string(scope.gid)},
 	};
 	for (const auto &[key, value] : settings) {
 		step = "fsconfig " + key;
 		if (fsconfig(context.Get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0))
 			return errno;
 	}
-	// The kernel decides by owner and mode; whoever the namespaces let in may ask.
+	// The kernel decides by owner and mode; of a container's whoever the namespaces let in may ask.
 	for (const char *flag : {"default_permissions", "allow_other"}) {
+		if (scope.is_host && !strcmp(flag, "allow_other"))
+			continue;
 		step = std::string("fsconfig ") + flag;
 		if (fsconfig(context.Get(), FSCONFIG_SET_FLAG, flag, nullptr, 0))
 			return errno;

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "fuse_scope.h"
 #include "unique_fd.h"
 
 namespace loopwarden
@@ -20,7 +21,7 @@ struct FuseMount {
 };
 
 // 0 or an errno, with the step that failed.
-int MakeFuseMount(uid_t uid, gid_t gid, FuseMount &made, std::string &step);
+int MakeFuseMount(const FuseScope &scope, FuseMount &made, std::string &step);
 // Attaches a detached mount at a path; 0 or an errno.
 int MoveMount(int mount, const std::string &path);
 

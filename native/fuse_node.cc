@@ -15,6 +15,9 @@ constexpr uint64_t kControlId = 2;
 constexpr uint64_t kDeviceBit = 1ull << 62;
 constexpr int kNumberShift = 41;
 constexpr int kPartitionShift = 32;
+// Beyond those of root and control; all fit into the 32 bits of an old stat(2).
+constexpr uint64_t kDeviceInodes = 1ull << 28;
+constexpr int kInodeShift = 8;
 constexpr char kControlName[] = "loop-control";
 
 // Reads digits up to `most`; null unless there is one and none leads with zero before others.
@@ -103,7 +106,7 @@ uint64_t FuseNode::Inode() const
 {
 	if (kind == kRoot || kind == kControl)
 		return Id();
-	return static_cast<uint64_t>(major(devno)) << 20 | minor(devno);
+	return kDeviceInodes | static_cast<uint64_t>(number) << kInodeShift | partition;
 }
 
 std::string FuseNode::Name() const

@@ -24,8 +24,8 @@ struct FuseNode {
 	dev_t devno = 0;
 
 	uint64_t Id() const;
-	// What stat(2) shows: by the device's number alone, the number of a node that has gone is
-	// free for nothing else.
+	// What stat(2) and readdir(3) show: by the device's number alone, which is free for nothing
+	// else when the node has gone, and for which the kernel need not be asked.
 	uint64_t Inode() const;
 	std::string Name() const;
 

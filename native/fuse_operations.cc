@@ -6,20 +6,27 @@
 #include <linux/loop.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <vector>
 
+#include "caller.h"
 #include "fuse_instance.h"
 #include "fuse_requests.h"
-#include "fuse_sysfs.h"
+#include "image_protocol.h"
 
 namespace loopwarden
 {
 namespace
 {
 
-constexpr uint32_t kWriteBytesMost = 4096;
+// Nothing is ever written, but from this the kernel takes how long a page of a directory may be.
+constexpr uint32_t kWriteBytesMost = 64 * 1024;
+// How long the kernel may answer by itself. What never changes, the root and its control:
+constexpr double kFixedSeconds = 1;
+// and a device's attributes, so that stat(2) asks once and not twice. Its name is never valid.
+constexpr double kDeviceSeconds = 0.001;
 constexpr size_t kNameBytesMost = 32;
 constexpr size_t kDirectoryBytesMost = 64 * 1024;
 // Directory offsets: behind these come the devices, in the order of their numbers.
@@ -28,6 +35,16 @@ enum : off_t { kAtStart, kAfterDot, kAfterDotDot, kAfterControl };
 FuseInstance &InstanceOf(fuse_req_t request)
 {
 	return *static_cast<FuseInstance *>(fuse_req_userdata(request));
+}
+
+// The host's is for its CAP_SYS_ADMIN only, however a descriptor of it or a root's id in a user
+// namespace came to somebody else. A refused caller has been answered.
+bool Admits(fuse_req_t request)
+{
+	if (!InstanceOf(request).scope.is_host || IsHostAdmin(fuse_req_ctx(request)->pid))
+		return true;
+	fuse_reply_err(request, EACCES);
+	return false;
 }
 
 // Nothing may be thrown through libfuse's frames; a caller always gets an answer.
@@ -48,11 +65,26 @@ void Initialize(void *, struct fuse_conn_info *connection)
 	connection->max_readahead = 0;
 }
 
-// Names and attributes are valid for no time at all (the timeouts are 0): the kernel asks on every
-// use, so that a node goes with its device also for who has it open by O_PATH or bind-mounted.
+bool IsFixed(const FuseNode &node)
+{
+	return node.kind == FuseNode::kRoot || node.kind == FuseNode::kControl;
+}
+
+// The kernel rounds up to its clock's ticks. So a node goes with its device at once for who names it,
+// and some ticks later for who has it open by O_PATH or bind-mounted.
+double AttributeSeconds(const FuseInstance &instance, const FuseNode &node)
+{
+	// Each caller of the host's is asked for its capabilities.
+	if (instance.scope.is_host)
+		return 0;
+	return IsFixed(node) ? kFixedSeconds : kDeviceSeconds;
+}
+
 void Lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
 	Guard(request, [&] {
+		if (!Admits(request))
+			return;
 		FuseInstance &instance = InstanceOf(request);
 		if (parent != FUSE_ROOT_ID) {
 			fuse_reply_err(request, ENOTDIR);
@@ -65,6 +97,8 @@ void Lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 		}
 		struct fuse_entry_param entry = {};
 		entry.ino = node.Id();
+		entry.attr_timeout = AttributeSeconds(instance, node);
+		entry.entry_timeout = IsFixed(node) ? entry.attr_timeout : 0;
 		instance.Fill(node, entry.attr);
 		fuse_reply_entry(request, &entry);
 	});
@@ -84,6 +118,8 @@ void ForgetMany(fuse_req_t request, size_t, struct fuse_forget_data *)
 void Getattr(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *)
 {
 	Guard(request, [&] {
+		if (!Admits(request))
+			return;
 		FuseInstance &instance = InstanceOf(request);
 		FuseNode node = FuseNode::OfId(ino);
 		if (!instance.IsPresent(node)) {
@@ -92,7 +128,7 @@ void Getattr(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *)
 		}
 		struct stat status;
 		instance.Fill(node, status);
-		fuse_reply_attr(request, &status, 0);
+		fuse_reply_attr(request, &status, AttributeSeconds(instance, node));
 	});
 }
 
@@ -158,13 +194,14 @@ off_t OffsetAfter(const FuseNode &node)
 	return kAfterControl + 1 + (static_cast<off_t>(node.number) << 9 | node.partition);
 }
 
-bool AddFixed(DirectoryPage &page, off_t offset)
+bool AddFixed(DirectoryPage &page, off_t offset, bool is_host)
 {
+	const mode_t control_type = is_host ? S_IFCHR : S_IFREG;
 	const uint64_t control = FuseNode::Control().Inode();
 	return (offset >= kAfterDot || page.Add(".", S_IFDIR, FUSE_ROOT_ID, kAfterDot)) &&
 	       (offset >= kAfterDotDot || page.Add("..", S_IFDIR, FUSE_ROOT_ID, kAfterDotDot)) &&
 	       (offset >= kAfterControl ||
-		page.Add(FuseNode::Control().Name().c_str(), S_IFREG, control, kAfterControl));
+		page.Add(FuseNode::Control().Name().c_str(), control_type, control, kAfterControl));
 }
 
 // Without state: a page is made from what is there now, so that an open directory costs nothing and
@@ -173,14 +210,17 @@ bool AddFixed(DirectoryPage &page, off_t offset)
 void Readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *)
 {
 	Guard(request, [&] {
+		if (!Admits(request))
+			return;
 		if (ino != FUSE_ROOT_ID || offset < 0) {
 			fuse_reply_err(request, ino != FUSE_ROOT_ID ? ENOTDIR : EINVAL);
 			return;
 		}
 		DirectoryPage page(request, size);
-		if (AddFixed(page, offset)) {
-			for (FuseNode &node : InstanceOf(request).List()) {
-				if (OffsetAfter(node) <= offset || !ReadDevno(node))
+		const FuseInstance &instance = InstanceOf(request);
+		if (AddFixed(page, offset, instance.scope.is_host)) {
+			for (const FuseNode &node : instance.List()) {
+				if (OffsetAfter(node) <= offset)
 					continue;
 				if (!page.Add(node.Name().c_str(), S_IFBLK, node.Inode(),
 					      OffsetAfter(node)))
@@ -199,8 +239,8 @@ void Statfs(fuse_req_t request, fuse_ino_t)
 		struct statvfs status = {};
 		status.f_bsize = 4096;
 		status.f_frsize = 4096;
-		status.f_files = instance.limit;
-		status.f_ffree = instance.limit > devices ? instance.limit - devices : 0;
+		status.f_files = instance.scope.is_host ? devices : instance.scope.limit;
+		status.f_ffree = status.f_files - std::min<fsfilcnt_t>(status.f_files, devices);
 		status.f_favail = status.f_ffree;
 		status.f_namemax = kNameBytesMost;
 		fuse_reply_statfs(request, &status);
@@ -212,7 +252,8 @@ void Unlink(fuse_req_t request, fuse_ino_t, const char *name)
 	Guard(request, [&] {
 		FuseInstance &instance = InstanceOf(request);
 		FuseNode node = instance.Find(name);
-		if (node.kind == FuseNode::kDisk)
+		// The host's devices are removed by the host's loop-control.
+		if (node.kind == FuseNode::kDisk && !instance.scope.is_host)
 			instance.requests.Submit(request, "unlink", node.number);
 		else
 			fuse_reply_err(request, node.kind == FuseNode::kNone ? ENOENT : EPERM);
@@ -233,6 +274,10 @@ void Ioctl(fuse_req_t request, fuse_ino_t ino, unsigned int command, void *argum
 			requests.Submit(request, "add", number);
 		else if (is_control && command == LOOP_CTL_REMOVE)
 			requests.Submit(request, "remove", number);
+		else if (is_control && command == kRescan)
+			requests.Submit(request, "rescan", number);
+		else if (is_control && command == kAttach)
+			requests.Submit(request, "attach", number);
 		else
 			// The driver's is ENOSYS, which FUSE turns into this one.
 			fuse_reply_err(request, ENOTTY);

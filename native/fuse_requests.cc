@@ -91,6 +91,13 @@ void FuseRequests::Respond(uint64_t id, int64_t result)
 		Answer(answered, result);
 }
 
+pid_t FuseRequests::PidOf(uint64_t id)
+{
+	std::lock_guard<std::mutex> lock(mutex_);
+	auto found = pending_.find(id);
+	return found == pending_.end() ? 0 : found->second.call.pid;
+}
+
 void FuseRequests::Expire()
 {
 	uint64_t ticks;

@@ -51,6 +51,8 @@ class FuseRequests
 	void Submit(struct fuse_req *request, const char *operation, int64_t argument);
 	// JavaScript's answer: a result, or a negative errno.
 	void Respond(uint64_t id, int64_t result);
+	// The thread that waits for an answer, and cannot end before it has one; 0 once it is answered.
+	pid_t PidOf(uint64_t id);
 	// Answers what is past its deadline with EIO; to be called when `TimerFd` is readable.
 	void Expire();
 	// Answers all of an instance (null: of all) with EIO.

@@ -108,16 +108,15 @@ void FuseServer::Stop()
 	instances_.clear();
 }
 
-int FuseServer::Mount(uid_t uid, gid_t gid, uint32_t limit, uint32_t &id, UniqueFd &mount,
-		      std::string &step)
+int FuseServer::Mount(const FuseScope &scope, uint32_t &id, UniqueFd &mount, std::string &step)
 {
 	FuseMount made;
-	int error = MakeFuseMount(uid, gid, made, step);
+	int error = MakeFuseMount(scope, made, step);
 	if (error)
 		return error;
 	std::lock_guard<std::mutex> lock(mutex_);
 	step = "session";
-	auto instance = std::make_shared<FuseInstance>(next_id_, uid, gid, limit, requests_);
+	auto instance = std::make_shared<FuseInstance>(next_id_, scope, requests_);
 	instance->session = NewSession(instance.get(), made.device.Get());
 	if (!instance->session)
 		return ENOMEM;

@@ -34,14 +34,17 @@ class FuseServer
 	// 0 or an errno.
 	int Start(unsigned threads);
 	void Stop();
-	int Mount(uid_t uid, gid_t gid, uint32_t limit, uint32_t &id, UniqueFd &mount,
-		  std::string &step);
+	int Mount(const FuseScope &scope, uint32_t &id, UniqueFd &mount, std::string &step);
 	// Ends the connection: whoever still has the mount gets ENOTCONN. Not reported.
 	bool End(uint32_t id);
 	bool SetDevice(uint32_t id, uint32_t number, bool present);
 	void Respond(uint64_t id, int64_t result)
 	{
 		requests_.Respond(id, result);
+	}
+	pid_t PidOf(uint64_t request)
+	{
+		return requests_.PidOf(request);
 	}
 	size_t CountInstances() const;
 

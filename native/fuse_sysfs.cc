@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <string_view>
 
 #include "unique_fd.h"
 
@@ -15,10 +16,19 @@ namespace loopwarden
 // Disks and partitions side by side, and no other driver's names begin so.
 static constexpr char kClassBlock[] = "/sys/class/block";
 
+static int OpenFolder(const char *path)
+{
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 bool ReadDevno(FuseNode &node)
 {
-	std::string path = std::string(kClassBlock) + "/" + node.Name() + "/dev";
-	UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+	// Not by the class, whose symlinks cost as much as the rest: loop disks have no parent.
+	static const UniqueFd disks(OpenFolder("/sys/devices/virtual/block"));
+	std::string path = node.Name() + "/dev";
+	if (node.kind == FuseNode::kPartition)
+		path = "loop" + std::to_string(node.number) + "/" + path;
+	UniqueFd file(openat(disks.Get(), path.c_str(), O_RDONLY | O_CLOEXEC));
 	char text[32];
 	ssize_t length = file ? read(file.Get(), text, sizeof(text) - 1) : -1;
 	if (length <= 0)
@@ -29,6 +39,19 @@ bool ReadDevno(FuseNode &node)
 		return false;
 	node.devno = makedev(major, minor);
 	return true;
+}
+
+bool IsDevnoCurrent(const FuseNode &node)
+{
+	// Symlinks named MAJOR:MINOR, which end in the name of the disk or partition.
+	static const UniqueFd numbers(OpenFolder("/sys/dev/block"));
+	char name[32], target[128];
+	snprintf(name, sizeof(name), "%u:%u", major(node.devno), minor(node.devno));
+	ssize_t length = readlinkat(numbers.Get(), name, target, sizeof(target));
+	if (length <= 0)
+		return false;
+	std::string_view text(target, static_cast<size_t>(length));
+	return text.substr(text.rfind('/') + 1) == node.Name();
 }
 
 std::vector<FuseNode> ListLoopNodes()

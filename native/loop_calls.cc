@@ -4,7 +4,6 @@
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <atomic>
@@ -14,6 +13,8 @@
 #include <string>
 
 #include "arguments.h"
+#include "device_node.h"
+#include "thread_task.h"
 #include "unique_fd.h"
 
 namespace loopwarden
@@ -73,25 +74,20 @@ int ControlIoctl(unsigned long request, int argument)
 	return result < 0 ? -errno : result;
 }
 
-// A tmpfs that is attached nowhere, so that only this process sees its nodes.
-UniqueFd PrivateFolder()
+// For reading: a close after writing would have the host's udev look at the device.
+int DeviceIoctl(dev_t devno, unsigned long request)
 {
-	UniqueFd context(fsopen("tmpfs", FSOPEN_CLOEXEC));
-	if (!context || fsconfig(context.Get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0))
-		return UniqueFd();
-	return UniqueFd(
-	    fsmount(context.Get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
-}
-
-int ClearDevice(dev_t devno)
-{
-	UniqueFd folder = PrivateFolder();
-	if (!folder || mknodat(folder.Get(), "loop", S_IFBLK | 0600, devno))
-		return -errno;
-	UniqueFd device(openat(folder.Get(), "loop", O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-	if (!device || ioctl(device.Get(), LOOP_CLR_FD, 0))
+	UniqueFd device = OpenDevice(devno, O_RDONLY);
+	if (!device || ioctl(device.Get(), request, 0))
 		return -errno;
 	return 0;
+}
+
+dev_t DevnoArgument(const Napi::CallbackInfo &info)
+{
+	auto major_number = static_cast<unsigned>(NumberArgument(info, 0, "major", 0, 0xfff));
+	auto minor_number = static_cast<unsigned>(NumberArgument(info, 1, "minor", 0, 0xfffff));
+	return makedev(major_number, minor_number);
 }
 
 } // namespace
@@ -107,10 +103,21 @@ Napi::Value CallLoopControl(const Napi::CallbackInfo &info)
 
 Napi::Value ClearLoop(const Napi::CallbackInfo &info)
 {
-	auto major_number = static_cast<unsigned>(NumberArgument(info, 0, "major", 0, 0xfff));
-	auto minor_number = static_cast<unsigned>(NumberArgument(info, 1, "minor", 0, 0xfffff));
-	dev_t devno = makedev(major_number, minor_number);
-	return Queue(info.Env(), "loopwarden:clear-loop", [=] { return ClearDevice(devno); });
+	dev_t devno = DevnoArgument(info);
+	return Queue(info.Env(), "loopwarden:clear-loop",
+		     [=] { return DeviceIoctl(devno, LOOP_CLR_FD); });
+}
+
+Napi::Value RescanLoop(const Napi::CallbackInfo &info)
+{
+	dev_t devno = DevnoArgument(info);
+	// In a thread of its own: the image may lie on a file system that never answers.
+	return RunInThread(info.Env(), "rescanLoop", [devno]() -> Finish {
+		int result = DeviceIoctl(devno, BLKRRPART);
+		return [result](Napi::Env env) -> Napi::Value {
+			return Napi::Number::New(env, result);
+		};
+	});
 }
 
 } // namespace loopwarden

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
 #include <napi.h>
 
 #include <climits>
@@ -9,6 +10,9 @@
 #include "errors.h"
 #include "exported.h"
 #include "fuse_mount.h"
+#include "image_client.h"
+#include "image_offer.h"
+#include "host_mount.h"
 #include "loop_calls.h"
 #include "loopfs_server.h"
 #include "userns_chain.h"
@@ -29,15 +33,26 @@ Napi::Value AttachMount(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+constexpr int kHeaps = 2;
+
 Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 {
 	env.SetInstanceData(new AddonData);
+	// A heap for every thread that serves or waits for a container costs more than their turns.
+	mallopt(M_ARENA_MAX, kHeaps);
 	LoopfsServer::Register(env);
 	const napi_property_descriptor functions[] = {
 	    Export<LoopfsServer::Open>("openServer"),
 	    Export<AttachMount>("attachMount"),
+	    Export<PlaceHostMount>("placeHostMount"),
+	    Export<Unmount>("unmount"),
 	    Export<CallLoopControl>("callLoopControl"),
 	    Export<ClearLoop>("clearLoop"),
+	    Export<RescanLoop>("rescanLoop"),
+	    Export<TakeImage>("takeImage"),
+	    Export<AttachImage>("attachImage"),
+	    Export<DropImage>("dropImage"),
+	    Export<OfferImage>("offerImage"),
 	    Export<UsernsChain>("usernsChain"),
 	    Export<ExecWithCapabilities>("execWithCapabilities"),
 	};

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loopfs_server.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include <cerrno>
 #include <climits>
 #include <new>
 #include <string>
 
 #include "arguments.h"
+#include "caller.h"
 #include "errors.h"
 #include "fuse_server.h"
 
 namespace loopwarden
 {
+
+static constexpr int64_t kExact = 1ll << 53;
 
 constexpr char LoopfsServer::kName[];
 const napi_type_tag LoopfsServer::kTag = {0x6c6f6f7077617264, 0x656e000000000101};
@@ -114,6 +120,14 @@ void ServerBridge::Report(napi_env env, napi_value callback, void *, void *data)
 	napi_call_function(env, self, callback, kNumbers + 1, arguments, nullptr);
 }
 
+// Of the file system, without asking it.
+static double DeviceOf(int mount)
+{
+	struct statx status = {};
+	statx(mount, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status);
+	return static_cast<double>(makedev(status.stx_dev_major, status.stx_dev_minor));
+}
+
 ServerState::ServerState(std::unique_ptr<ServerBridge> started) : bridge(std::move(started))
 {
 }
@@ -127,9 +141,11 @@ void LoopfsServer::Register(Napi::Env env)
 	Define(env, {
 			Get<&LoopfsServer::Instances>("instances"),
 			Call<&LoopfsServer::Mount>("mount"),
+			Call<&LoopfsServer::MountHost>("mountHost"),
 			Call<&LoopfsServer::End>("end"),
 			Call<&LoopfsServer::SetDevice>("setDevice"),
 			Call<&LoopfsServer::Respond>("respond"),
+			Call<&LoopfsServer::OpenCaller>("openCaller"),
 		    });
 }
 
@@ -151,18 +167,31 @@ Napi::Value LoopfsServer::Open(const Napi::CallbackInfo &info)
 
 Napi::Value LoopfsServer::Mount(const Napi::CallbackInfo &info)
 {
-	Napi::Env env = info.Env();
-	auto uid = static_cast<uid_t>(NumberArgument(info, 0, "uid", 0, UINT32_MAX - 1));
-	auto gid = static_cast<gid_t>(NumberArgument(info, 1, "gid", 0, UINT32_MAX - 1));
-	auto limit = static_cast<uint32_t>(NumberArgument(info, 2, "limit", 0, UINT32_MAX));
+	FuseScope scope = {
+	    false,
+	    static_cast<uid_t>(NumberArgument(info, 0, "uid", 0, UINT32_MAX - 1)),
+	    static_cast<gid_t>(NumberArgument(info, 1, "gid", 0, UINT32_MAX - 1)),
+	    static_cast<uint32_t>(NumberArgument(info, 2, "limit", 0, UINT32_MAX)),
+	};
+	return MountScope(info.Env(), scope);
+}
+
+Napi::Value LoopfsServer::MountHost(const Napi::CallbackInfo &info)
+{
+	return MountScope(info.Env(), {true, 0, 0, 0});
+}
+
+Napi::Value LoopfsServer::MountScope(Napi::Env env, const FuseScope &scope)
+{
 	uint32_t id = 0;
 	UniqueFd mount;
 	std::string step;
-	int error = state_->bridge->Server().Mount(uid, gid, limit, id, mount, step);
+	int error = state_->bridge->Server().Mount(scope, id, mount, step);
 	if (error)
 		ThrowErrno(env, "mount", error, step);
 	Napi::Object made = Napi::Object::New(env);
 	made.Set("instance", Napi::Number::New(env, id));
+	made.Set("device", Napi::Number::New(env, DeviceOf(mount.Get())));
 	made.Set("mountFd", Napi::Number::New(env, mount.Release()));
 	return made;
 }
@@ -184,11 +213,28 @@ Napi::Value LoopfsServer::SetDevice(const Napi::CallbackInfo &info)
 
 Napi::Value LoopfsServer::Respond(const Napi::CallbackInfo &info)
 {
-	constexpr int64_t kExact = 1ll << 53;
 	auto id = static_cast<uint64_t>(NumberArgument(info, 0, "request", 1, kExact));
 	int64_t result = NumberArgument(info, 1, "result", -4095, INT_MAX);
 	state_->bridge->Server().Respond(id, result);
 	return info.Env().Undefined();
+}
+
+Napi::Value LoopfsServer::OpenCaller(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	auto id = static_cast<uint64_t>(NumberArgument(info, 0, "request", 1, kExact));
+	FuseServer &server = state_->bridge->Server();
+	Caller caller;
+	int error = OpenThread(server.PidOf(id), caller);
+	// Still waiting, so its number was never free before.
+	if (!error && !server.PidOf(id))
+		error = ESRCH;
+	if (error)
+		ThrowErrno(env, "openCaller", error);
+	Napi::Object opened = Napi::Object::New(env);
+	opened.Set("processFd", Napi::Number::New(env, caller.process.Release()));
+	opened.Set("usernsFd", Napi::Number::New(env, caller.userns.Release()));
+	return opened;
 }
 
 Napi::Value LoopfsServer::Instances(const Napi::CallbackInfo &info)

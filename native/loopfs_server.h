@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "fuse_scope.h"
 #include "wrapped.h"
 
 namespace loopwarden
@@ -30,9 +31,12 @@ class LoopfsServer : public Wrapped<LoopfsServer, ServerState>
 
       private:
 	Napi::Value Mount(const Napi::CallbackInfo &info);
+	Napi::Value MountHost(const Napi::CallbackInfo &info);
+	Napi::Value MountScope(Napi::Env env, const FuseScope &scope);
 	Napi::Value End(const Napi::CallbackInfo &info);
 	Napi::Value SetDevice(const Napi::CallbackInfo &info);
 	Napi::Value Respond(const Napi::CallbackInfo &info);
+	Napi::Value OpenCaller(const Napi::CallbackInfo &info);
 	Napi::Value Instances(const Napi::CallbackInfo &info);
 };
 

@@ -59,6 +59,20 @@ UniqueFd AttachToItsTarget(const ProgramState &program)
 
 } // namespace
 
+Napi::Value ProgramStats(Napi::Env env, const char *operation, int fd)
+{
+	struct bpf_prog_info program = {};
+	__u32 size = sizeof(program);
+	if (bpf_obj_get_info_by_fd(fd, &program, &size))
+		ThrowErrno(env, operation, errno);
+	auto number = [env](uint64_t value) { return Napi::BigInt::New(env, value); };
+	Napi::Object stats = Napi::Object::New(env);
+	stats.Set("runs", number(program.run_cnt));
+	stats.Set("runNs", number(program.run_time_ns));
+	stats.Set("missed", number(program.recursion_misses));
+	return stats;
+}
+
 void Program::Register(Napi::Env env)
 {
 	Define(env, {
@@ -114,17 +128,7 @@ Napi::Value Program::VerifiedInstructions(const Napi::CallbackInfo &info)
 
 Napi::Value Program::Stats(const Napi::CallbackInfo &info)
 {
-	struct bpf_prog_info program = {};
-	__u32 size = sizeof(program);
-	if (bpf_obj_get_info_by_fd(state_->fd.Get(), &program, &size))
-		ThrowErrno(info.Env(), "stats", errno, state_->name);
-	Napi::Object stats = Napi::Object::New(info.Env());
-	stats.Set("runs", Napi::BigInt::New(info.Env(), static_cast<uint64_t>(program.run_cnt)));
-	stats.Set("runNs",
-		  Napi::BigInt::New(info.Env(), static_cast<uint64_t>(program.run_time_ns)));
-	stats.Set("missed",
-		  Napi::BigInt::New(info.Env(), static_cast<uint64_t>(program.recursion_misses)));
-	return stats;
+	return ProgramStats(info.Env(), "stats", state_->fd.Get());
 }
 
 Napi::Value Program::Attach(const Napi::CallbackInfo &info)

@@ -3,7 +3,9 @@
 
 #include <limits.h>
 #include <linux/netlink.h>
+#include <linux/nsfs.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -14,6 +16,7 @@
 
 #include "arguments.h"
 #include "errors.h"
+#include "initial_userns.h"
 #include "process_namespace.h"
 #include "thread_task.h"
 
@@ -48,14 +51,13 @@ Napi::Value UeventSender::Open(const Napi::CallbackInfo &info)
 	int error = OpenProcessNamespace(pid, start, "net", *network);
 	if (error)
 		ThrowErrno(env, "openUeventSender", error, "pid " + std::to_string(pid));
-	struct stat own;
-	struct stat theirs;
-	if (stat("/proc/self/ns/net", &own) || fstat(network->Get(), &theirs))
+	UniqueFd userns(ioctl(network->Get(), NS_GET_USERNS));
+	struct stat owner;
+	if (!userns || fstat(userns.Get(), &owner))
 		ThrowErrno(env, "openUeventSender", errno);
-	// The kernel sends them there already.
-	if (own.st_ino == theirs.st_ino)
+	if (owner.st_ino == kInitialInum)
 		ThrowReason(env, "openUeventSender", EXDEV, "pid " + std::to_string(pid),
-			    "it has the host's own network namespace");
+			    "its network namespace is the host's, and hears the kernel already");
 	return RunInThread(env, "openUeventSender", [network, uid, gid]() -> Finish {
 		if (setns(network->Get(), CLONE_NEWNET))
 			throw Failure{errno, "setns", ""};

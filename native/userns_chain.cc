@@ -11,6 +11,7 @@
 
 #include "arguments.h"
 #include "errors.h"
+#include "initial_userns.h"
 #include "unique_fd.h"
 
 // Linux 6.18; the headers of older distributions have no name for it.
@@ -23,8 +24,6 @@ namespace loopwarden
 
 // The kernel nests them 32 deep.
 constexpr uint32_t kLevelsMost = 33;
-// PROC_USER_INIT_INO
-constexpr ino_t kInitialInum = 0xeffffffd;
 
 Napi::Value UsernsChain(const Napi::CallbackInfo &info)
 {

@@ -31,6 +31,9 @@ const outputs = {
   loopwarden: join(prebuilds, 'loopwarden.node'),
   loopfs: join(prebuilds, 'loopfs', 'loopfs.node'),
 };
+/** Programs for containers: static, with no need of anything there. */
+const helpers = { 'loopwarden-rescan': 'rescan.c' };
+const helperPath = (name) => join(prebuilds, name);
 
 /** Hash of all that the result depends on; what apt upgrades is known by the archives' own bytes. */
 function fingerprint() {
@@ -99,10 +102,17 @@ function build() {
     mkdirSync(dirname(path), { recursive: true });
     execFileSync('strip', ['--strip-all', '-o', path, join(stage, 'build', 'Release', `${name}.node`)]);
   }
+  const flags = ['-std=gnu11', '-Os', '-Wall', '-Wextra', '-Werror', '-static', '-s'];
+  for (const [name, source] of Object.entries(helpers))
+    execFileSync('gcc', [...flags, '-o', helperPath(name), join(root, 'native', source)], {
+      stdio: 'inherit',
+    });
 }
 
 const wanted = fingerprint();
-const isThere = [...Object.values(outputs), stamp].every((path) => existsSync(path));
+const isThere = [...Object.values(outputs), ...Object.keys(helpers).map(helperPath), stamp].every((path) =>
+  existsSync(path),
+);
 if (isThere && readFileSync(stamp, 'utf8') === wanted) {
   console.log('native: up to date');
 } else {
@@ -110,6 +120,6 @@ if (isThere && readFileSync(stamp, 'utf8') === wanted) {
   build();
   writeFileSync(stamp, wanted);
   console.log(
-    `native: built ${Object.keys(outputs).join(' and ')} in ${((Date.now() - started) / 1000).toFixed(0)} s`,
+    `native: built ${[...Object.keys(outputs), ...Object.keys(helpers)].join(', ')} in ${((Date.now() - started) / 1000).toFixed(0)} s`,
   );
 }

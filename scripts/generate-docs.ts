@@ -1,10 +1,11 @@
 /**
  * Writes the tables of the docs that the code knows better: config keys and exit codes into README.md, metrics into
- * docs/metrics.md. `--check` compares with what is there and exits 1 if it differs.
+ * docs/metrics.md, shapes of cgroups into docs/containers.md. `--check` compares with what is there and exits 1 if it differs.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { renderConfigReference } from '../src/config/reference.js';
 import { ERRORS, EXIT } from '../src/errors.js';
+import { CGROUPFS_POD_SHAPES, CONTAINER_SHAPES, POD_SHAPES, type Shape } from '../src/identity/shapes.js';
 import { createMetrics } from '../src/sinks/metrics.js';
 import { metricsFixture } from '../test/metrics-fixture.js';
 
@@ -50,6 +51,14 @@ async function metricsTable(): Promise<string> {
   return `| Metric | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n${rows.join('')}`;
 }
 
+function shapesTable(): string {
+  const rows = [...POD_SHAPES, ...CGROUPFS_POD_SHAPES, ...CONTAINER_SHAPES].map(
+    ({ runtime, path, place, confidence, delegated }: Shape) =>
+      `| ${runtime} | \`${path}\` | ${place ?? ''} | ${delegated ? 'low' : (confidence ?? 'high')} |\n`,
+  );
+  return `| Runtime | Path | Place | Confidence |\n| --- | --- | --- | --- |\n${rows.join('')}`;
+}
+
 /** Puts `table` between the markers `<!-- name -->` and `<!-- /name -->`. */
 function between(text: string, name: string, table: string): string {
   const [head, rest] = text.split(`<!-- ${name} -->`);
@@ -75,5 +84,6 @@ const fresh = [
     between(between(text, 'config', renderConfigReference()), 'exit-codes', exitTable()),
   ),
   update('docs/metrics.md', (text) => between(text, 'metrics', table)),
+  update('docs/containers.md', (text) => between(text, 'shapes', shapesTable())),
 ];
 process.exitCode = fresh.every(Boolean) ? 0 : 1;

@@ -71,8 +71,10 @@ libcap2-bin      capsh
 curl             curl
 clang-format     clang-format
 crun             crun
+runc             runc
 busybox-static   busybox
 fuse2fs          fuse2fs
+fdisk            sfdisk
 "
 
 is_there() {

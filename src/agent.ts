@@ -18,8 +18,10 @@ import { reasonOf } from './errors.js';
 import { openAccounts } from './events/accounts.js';
 import type { DecodedBatch, LoopEvent } from './events/decode.js';
 import { measureGap, openEventRing } from './events/ring.js';
+import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
+import { createContainerResolver } from './identity/resolver.js';
 import { DROP_REASON_NAMES } from './kernel/abi.js';
-import { chooseHooks, refusedProgram } from './kernel/attach.js';
+import { chooseHooks, LISTENER_PROGRAM, refusedProgram } from './kernel/attach.js';
 import { readCounters } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { openGates } from './kernel/gates.js';
@@ -32,6 +34,7 @@ import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { type LoadedPrograms, loadPrograms } from './kernel/programs.js';
 import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
+import { superviseLoopfs } from './loopfs-supervisor.js';
 import { handOverOf } from './policy/hand-over.js';
 import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
 import { openAuditLog } from './sinks/audit-log.js';
@@ -44,6 +47,7 @@ import { createMetrics } from './sinks/metrics.js';
 import { readRevision, VERSION } from './version.js';
 import { type AgentStatus, createAgentApi } from './web/agent-api.js';
 import { startControlServer } from './web/control-server.js';
+import { createStatisticsReader } from './web/loopfs-client.js';
 import { startPublicServer } from './web/public-server.js';
 
 export interface Agent {
@@ -121,7 +125,12 @@ async function assemble(
   const partShift = loopPartShift();
   const owners = programs.map('owners');
   const registry = createRegistry(partShift);
-  const inventory = createInventory({ owners, userns: programs.map('userns') }, registry);
+  const containers = createContainerResolver({
+    hierarchy: openCgroupHierarchy(native, (reason) =>
+      log.warn({ reason }, 'cgroups are found by their processes only: containers that end soon go unnamed'),
+    ),
+  });
+  const inventory = createInventory({ owners, userns: programs.map('userns') }, registry, containers);
   const delivery = () =>
     hooks.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
   const receivers = openReceivers(native, {
@@ -183,7 +192,7 @@ async function assemble(
   const metrics = createMetrics(
     createKernelMetrics({
       programs,
-      programNames: hooks.programs(),
+      programRuns: () => gates.stats().set(LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM).stats()),
       inventory,
       outcomes: () => hooks.outcomes,
       receivers: receivers.list,
@@ -191,6 +200,7 @@ async function assemble(
       auditLines,
       records: () => accounts.check(() => ring.stats().unreadBytes === 0),
       filterMode: filter.mode,
+      loopfs: createStatisticsReader(config.loopfs.socket),
       build,
     }),
     { deviceInfo: config.metrics.device_info, deviceInfoLimit: config.metrics.device_info_limit },
@@ -234,6 +244,10 @@ async function assemble(
   const housekeeping = setInterval(keepHouse, config.receivers.scan_interval_ms);
   cleanup.add(() => clearInterval(housekeeping));
   started = true;
+  if (config.loopfs.serve) {
+    const supervisor = superviseLoopfs(config, log);
+    cleanup.add(() => supervisor.stop());
+  }
   recordAgent('start');
   await readOut();
 
@@ -286,18 +300,20 @@ async function assemble(
 
   function onEvent(event: LoopEvent): void {
     accounts.note(event);
-    const change = registry.apply(event);
+    const caller = event.kind === 'ioctl' ? event.record.caller : event.record.emitter;
+    const container = containers.containerOf(caller);
+    const change = registry.apply(event, container);
     const { header } = event.record;
-    const { tid } = event.kind === 'ioctl' ? event.record.caller : event.record.emitter;
+    const { tid } = caller;
     // Of an agent that was killed between writing and releasing.
     if (written.size > 0 && written.has(recordKey(header.bootNs, tid))) return;
     const { device, ended } = change;
     const { devno } = event.record;
     const named = nameOf(devno, device);
-    trail.record(entryOfEvent(event, named, device?.life));
+    trail.record(entryOfEvent(event, named, device?.life, container));
     if (device === undefined || named === undefined) return;
     if (ended && event.kind === 'uevent')
-      trail.record(entryOfLifeEnd(event.record, named, ended, creatorOf(owners, devno)));
+      trail.record(entryOfLifeEnd(event.record, named, ended, creatorOf(owners, devno), container));
     const handOver = handOverOf(event, change, () => creatorOf(owners, devno));
     if (handOver) {
       log.info({ device: device.name, action: handOver.action }, 'handed over to the host');

@@ -154,6 +154,16 @@ export const ERRORS = {
     message: 'the instance {name} is in a container already (process {pid})',
     nextStep: 'an instance is for one container: create another',
   },
+  ERR_HOST_INSTANCE: {
+    exitCode: EXIT.no,
+    message: 'the instance {name} is the host’s own',
+    nextStep: 'it is for no container: create another',
+  },
+  ERR_HOST_PLACE: {
+    exitCode: EXIT.usage,
+    message: 'cannot mount the host’s own instance on {path}: {reason}',
+    nextStep: 'make room there, or change loopfs.host_mount',
+  },
   ERR_PLACEMENT: {
     exitCode: EXIT.no,
     message: 'cannot place the instance {name} into process {pid}: {reason}',
@@ -169,10 +179,27 @@ export const ERRORS = {
     message: '{reason}',
     nextStep: 'give the container a writable /dev of its own without loop nodes; see docs/loopfs.md',
   },
+  ERR_RESCAN: {
+    exitCode: EXIT.no,
+    message: 'cannot read the partitions of {device} anew: {reason}',
+    nextStep:
+      'run it in the container, on a whole device set up with losetup -P and with no partition in use',
+  },
+  ERR_ATTACH: {
+    exitCode: EXIT.no,
+    message: 'no device for {image}: {reason}',
+    nextStep:
+      'run it in a container that has an instance, on a regular file that it may write (or with --read-only)',
+  },
   ERR_HOOK_STATE: {
     exitCode: EXIT.usage,
     message: 'no OCI container state on stdin: {reason}',
     nextStep: 'have the OCI runtime call it, as a createRuntime and a poststop hook; see docs/loopfs.md',
+  },
+  ERR_DEVICE_RULES: {
+    exitCode: EXIT.usage,
+    message: 'the container’s device cgroup would refuse its loop devices: {reason}',
+    nextStep: 'add to linux.resources.devices of the bundle: {rules}',
   },
   ERR_ABI_MISMATCH: {
     exitCode: EXIT.no,

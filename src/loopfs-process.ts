@@ -18,6 +18,7 @@ import { createPlacements } from './loopfs/placements.js';
 import { createQuota } from './loopfs/quota.js';
 import { openRegistry, type Registry } from './loopfs/registry.js';
 import { openStateFiles } from './loopfs/state-file.js';
+import { createUeventForwarding } from './loopfs/uevent-forwarding.js';
 import { makeFolder } from './sinks/make-folder.js';
 import { createAgentBroker } from './web/agent-broker.js';
 import { createControlClient } from './web/control-client.js';
@@ -35,7 +36,10 @@ const QUEUED_CALLS = 256;
 /** How long a container may wait for its ioctl. */
 const CALL_DEADLINE_MS = 5000;
 const RETRY_INTERVAL_MS = 5000;
-/** How late the name of a partition may be in a container's /dev; in the instance itself it is at once. */
+/**
+ * How late the name of a partition may be in a container's /dev, where in the instance itself it is at once; and how long
+ * a temporary device outlives its use.
+ */
 const PARTITION_INTERVAL_MS = 250;
 
 export interface LoopfsOptions {
@@ -85,17 +89,23 @@ async function assemble(
   cleanup.add(() => web.close());
 
   const module = loadLoopfsModule();
+  const native = loadNative();
   const partShift = loopPartShift();
   const { files, numbers } = await openState(config, partShift);
   const createBroker = (): DeviceBroker => {
     const kernel = createKernelBroker(module, partShift);
-    return config.needs_agent ? createAgentBroker(createControlClient(api.socket), kernel) : kernel;
+    if (!config.needs_agent) return kernel;
+    const agent = createControlClient(api.socket, 'ERR_AGENT_NOT_RUNNING', { keep: true });
+    // The first request takes 15 ms longer; no container is to wait for that.
+    agent.request('GET', '/api/v1/status').catch(() => {});
+    return createAgentBroker(agent, kernel);
   };
   const registry = openRegistry({
     module,
     openServer: (onEvent) =>
       module.openServer(config.threads, OUTSTANDING_CALLS, QUEUED_CALLS, CALL_DEADLINE_MS, onEvent),
     broker: options.broker ?? createBroker(),
+    partShift,
     numbers,
     quota: createQuota({
       total: config.devices,
@@ -103,7 +113,10 @@ async function assemble(
       numbersPerInstance: config.numbers_per_instance,
     }),
     files,
-    placement: options.placement ?? createPlacements(loadNative()),
+    hostMount: config.host_mount,
+    placement: options.placement ?? createPlacements(native),
+    forwarding: createUeventForwarding(native, (error) => log.warn({ err: error }, 'forwarding uevents')),
+    forwardUevents: config.forward_uevents,
     onReaped: (report) => {
       if (report.removed.length > 0 || report.left.length > 0) log.info(report, 'instance reaped');
     },
@@ -119,6 +132,7 @@ async function assemble(
   cleanup.add(() => clearInterval(retry));
   const links = setInterval(() => {
     registry.linkPartitions().catch((error: unknown) => log.error({ err: error }, 'partitions'));
+    registry.sweep().catch((error: unknown) => log.error({ err: error }, 'temporary devices'));
   }, PARTITION_INTERVAL_MS);
   cleanup.add(() => clearInterval(links));
   publish(registry);

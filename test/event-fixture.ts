@@ -1,4 +1,5 @@
 import type { LoopEvent } from '../src/events/decode.js';
+import type { Container } from '../src/identity/container.js';
 import {
   type Caller,
   IOCTL_EVENT_SIZE,
@@ -16,6 +17,17 @@ import {
 export const INITIAL = 3n;
 export const CONTAINER = 77_001n;
 export const LOOP3 = (7 << 20) | 3;
+
+const WEB_ID = '4f797c539e6c'.padEnd(64, '0');
+/** The container `web` of Docker. */
+export const WEB: Container = {
+  runtime: 'docker',
+  id: WEB_ID,
+  name: 'web',
+  confidence: 'high',
+  source: 'docker state file',
+  cgroup: `/docker/${WEB_ID}`,
+};
 
 const AT_NS = 5_000_000_000n;
 

@@ -19,8 +19,9 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
       { hook: 'uevent_delivery', link: 'socket_filter' },
     ],
     receiverClasses: ['filtered', 'allowed', 'foreign_filter', 'unfiltered'],
-    programs: ['ioctl_enter', 'uevent_filter'],
     filterModes: ['off', 'observe', 'hide'],
+    loopfsStates: ['bound', 'unbound'],
+    refusalLimits: ['total', 'instance'],
   };
   return {
     labels,
@@ -51,11 +52,16 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     receivers: () => [2, 0, 0, 0],
     orphans: () => 1,
     programRuns: () => [
-      { runs: 5, seconds: 0.25, missed: 0 },
-      { runs: 6, seconds: 0, missed: 2 },
+      { program: 'ioctl_enter', runs: 5, seconds: 0.25, missed: 0 },
+      { program: 'uevent_filter', runs: 6, seconds: 0, missed: 2 },
     ],
     records: () => ({ produced: 7, delivered: 6, unaccounted: 1 }),
     auditLines: () => ({ written: 9, lost: 0 }),
+    loopfs: async () => ({
+      instances: 3,
+      devices: { bound: 4, unbound: 1 },
+      refusals: { total: 0, instance: 2 },
+    }),
     filterMode: () => 'hide',
     ...overrides,
   };

@@ -2,6 +2,7 @@
 import { EXIT, type ExitCode } from '../errors.js';
 import type { DeviceReport } from '../web/agent-api.js';
 import type { Command } from './command.js';
+import { containerWord } from './container-word.js';
 import { table, terminalColumns } from './table.js';
 
 export const devices: Command = {
@@ -20,7 +21,18 @@ function isInteresting({ state, owner }: DeviceReport): boolean {
   return state === 'bound' || owner.class === 'userns';
 }
 
-const HEAD = ['NAME', 'DEVNO', 'DISKSEQ', 'STATE', 'OWNER', 'USERNS', 'UID', 'HIDDEN', 'BACKING-FILE'];
+const HEAD = [
+  'NAME',
+  'DEVNO',
+  'DISKSEQ',
+  'STATE',
+  'OWNER',
+  'CONTAINER',
+  'USERNS',
+  'UID',
+  'HIDDEN',
+  'BACKING-FILE',
+];
 
 function render(list: readonly DeviceReport[]): string {
   return table([HEAD, ...list.map(rowOf)], terminalColumns());
@@ -34,6 +46,7 @@ function rowOf(device: DeviceReport): string[] {
     String(device.diskseq),
     device.state,
     ownerWords(device),
+    device.container ? containerWord(device.container) : '-',
     userns ? String(userns.inum) : '-',
     userns ? String(userns.ownerUid) : '-',
     device.hidden ? 'yes' : 'no',

@@ -2,6 +2,7 @@
 import { createError, EXIT, type ExitCode } from '../errors.js';
 import type { DeviceReport } from '../web/agent-api.js';
 import type { Command } from './command.js';
+import { containerSentence } from './container-word.js';
 import { table } from './table.js';
 
 export const explain: Command = {
@@ -25,6 +26,7 @@ function render(device: DeviceReport): string {
     ['backing file', device.backing?.path ?? 'none'],
     ['attached by', attachedBy(device)],
     ['owner', ownerSentence(device)],
+    ['container', device.container ? containerSentence(device.container) : 'not known'],
     ['host’s udev', `${verdict.verdict === 'hide' ? 'gets no event of it' : 'gets its events'}`],
     ['rule', `${verdict.rule}: ${verdict.words}`],
   ]);

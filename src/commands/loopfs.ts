@@ -2,11 +2,14 @@
 
 import { createError, EXIT, type ExitCode } from '../errors.js';
 import { deviceRuleTexts } from '../loopfs/device-rules.js';
+import type { HostReport } from '../loopfs/host-instance.js';
 import type { InstanceReport, ReapReport } from '../loopfs/registry.js';
 import type { LoopfsProcess } from '../loopfs-process.js';
 import { createControlClient } from '../web/control-client.js';
 import type { Command, CommandContext, CommandGroup } from './command.js';
 import { table, terminalColumns } from './table.js';
+
+type AnyReport = InstanceReport | HostReport;
 
 const INSTANCES = '/api/v1/instances';
 
@@ -44,8 +47,10 @@ async function start(config: CommandContext['loaded']['config'], stop: AbortSign
 const create: Command = {
   name: 'create',
   argument: 'NAME',
-  summary: 'make an instance for a container',
+  summary: 'make an instance for a container, or the host itself',
   options: [
+    { flags: '--host', description: 'for the host: all devices that are in no instance' },
+    { flags: '--uevents', description: 'tell the container of its devices by uevents' },
     { flags: '--max <n>', description: 'most devices (default: 64)' },
     { flags: '--uid-base <uid>', description: "the host's uid of the container's root (default: 0)" },
     { flags: '--gid-base <gid>', description: 'the same for its group (default: that of --uid-base)' },
@@ -57,9 +62,12 @@ const create: Command = {
       max: numberOption(options, 'max'),
       uidBase: numberOption(options, 'uidBase'),
       gidBase: numberOption(options, 'gidBase'),
+      ...(options.host === true ? { host: true } : {}),
+      ...(options.uevents === true ? { uevents: true } : {}),
     };
-    const report = (await clientOf(context).request('POST', INSTANCES, wanted)) as InstanceReport;
-    print(json ? report : `instance ${report.name} waits for its container`);
+    const report = (await clientOf(context).request('POST', INSTANCES, wanted)) as AnyReport;
+    const where = report.state === 'host' ? `is on ${report.mountPoint}` : 'waits for its container';
+    print(json ? report : `instance ${report.name} ${where}`);
     return EXIT.ok;
   },
 };
@@ -96,7 +104,7 @@ const list: Command = {
   name: 'list',
   summary: 'list the instances',
   async action(context): Promise<ExitCode> {
-    const instances = (await clientOf(context).request('GET', INSTANCES)) as InstanceReport[];
+    const instances = (await clientOf(context).request('GET', INSTANCES)) as AnyReport[];
     context.print(context.json ? instances : render(instances));
     return EXIT.ok;
   },
@@ -117,10 +125,23 @@ const detach: Command = {
   },
 };
 
+const rescan: Command = {
+  name: 'rescan',
+  argument: 'DEVICE',
+  summary: 'in a container: read the partition table of one of its devices anew',
+  async action({ args, json, print }): Promise<ExitCode> {
+    const { rescanDevice } = await import('../loopfs/container-client.js');
+    const device = args[0] ?? '';
+    rescanDevice(device);
+    if (json) print({ device });
+    return EXIT.ok;
+  },
+};
+
 export const loopfs: CommandGroup = {
   name: 'loopfs',
   summary: 'give containers loop devices of their own',
-  commands: [serve, create, attach, list, detach],
+  commands: [serve, create, attach, list, detach, rescan],
 };
 
 function clientOf({ loaded }: CommandContext) {
@@ -136,7 +157,7 @@ function numberOption(options: Readonly<Record<string, unknown>>, key: string): 
 
 const HEAD = ['NAME', 'STATE', 'PID', 'UID', 'GID', 'DEVICES', 'BOUND', 'MAX'];
 
-function render(instances: readonly InstanceReport[]): string {
+function render(instances: readonly AnyReport[]): string {
   const rows = instances.map(({ name, state, container, uidBase, gidBase, devices, max }) => [
     name,
     state,
@@ -145,7 +166,7 @@ function render(instances: readonly InstanceReport[]): string {
     String(gidBase),
     String(devices.length),
     String(devices.filter(({ bound }) => bound).length),
-    String(max),
+    String(max ?? '-'),
   ]);
   return table([HEAD, ...rows], terminalColumns());
 }

@@ -1,12 +1,13 @@
 /** `loopwarden oci-hook`: gives a container that asks for it loop devices of its own, and takes them back at its end. */
 import { createError, EXIT, type ExitCode, LoopwardenError } from '../errors.js';
 import { readContainer } from '../loopfs/container.js';
+import { allowLoopDevices } from '../loopfs/device-cgroup.js';
 import {
   instanceNameOf,
   MAX_STATE_BYTES,
   type OciState,
   parseOciState,
-  readRootPath,
+  readBundle,
   readWish,
 } from '../loopfs/oci-state.js';
 import { createLoopfsClient, type LoopfsClient } from '../web/loopfs-client.js';
@@ -34,7 +35,8 @@ async function give(state: OciState, client: LoopfsClient): Promise<void> {
   if (state.status === 'running' || state.pid === undefined)
     throw createError('ERR_HOOK_STATE', { reason: `its status is ${state.status}: not createRuntime` });
   const { rootUid, rootGid } = readContainer(state.pid);
-  const root = readRootPath(state);
+  const { root, devices } = readBundle(state);
+  allowLoopDevices(state.pid, devices);
   const name = instanceNameOf(state.id);
   const max = wish.max === undefined ? {} : { max: wish.max };
   await client.create({ name, uidBase: rootUid, gidBase: rootGid, ...max });

@@ -13,6 +13,7 @@ import { events } from './events.js';
 import { explain } from './explain.js';
 import { filter } from './filter.js';
 import { loopfs } from './loopfs.js';
+import { losetup } from './losetup.js';
 import { ociHook } from './oci-hook.js';
 import { run } from './run.js';
 import { uninstall } from './uninstall.js';
@@ -25,6 +26,7 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   explain,
   filter,
   loopfs,
+  losetup,
   ociHook,
   uninstall,
 ];
@@ -64,7 +66,11 @@ function addCommand(
   command: Command | CommandGroup,
   onExit: (code: number) => void,
 ): void {
-  const usage = command.argument ? `${command.name} <${command.argument}>` : command.name;
+  const usage = [
+    command.name,
+    ...(command.argument ? [`<${command.argument}>`] : []),
+    ...(command.rest ? [`[${command.rest}...]`] : []),
+  ].join(' ');
   const added = program
     .command(usage)
     .description(command.summary)
@@ -95,7 +101,7 @@ function addAction(added: CommanderCommand, command: Command, onExit: (code: num
         loaded,
         agent: createControlClient(loaded.config.api.socket),
         json: options.json === true,
-        args: given.filter((value): value is string => typeof value === 'string'),
+        args: given.flat().filter((value): value is string => typeof value === 'string'),
         options,
         print: (value) => process.stdout.write(`${typeof value === 'string' ? value : jsonText(value)}\n`),
       }),

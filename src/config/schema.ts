@@ -112,6 +112,9 @@ export const configSchema = z.strictObject({
       description:
         'Folder for what the next loopfs must know of the instances; on a file system that a reboot empties',
     }),
+    host_mount: absolutePath.default('/dev/loopfs-host').meta({
+      description: 'Folder of the host that its own instance is mounted on (loopfs create --host)',
+    }),
     first_number: count(8, 1_048_575).default(4096).meta({
       description: 'Lowest number of a device in an instance; what is below is the host’s',
     }),
@@ -126,6 +129,14 @@ export const configSchema = z.strictObject({
         'Most numbers that an instance may use up, since none is given twice before a reboot; past it ENOSPC',
     }),
     threads: count(1, 64).default(4).meta({ description: 'Threads that serve the instances' }),
+    serve: z.boolean().default(false).meta({
+      description:
+        'Whether the agent starts loopwarden loopfs serve, starts it again when it ends, and stops it with itself',
+    }),
+    forward_uevents: z.boolean().default(false).meta({
+      description:
+        'Whether a container hears of its own devices by uevents, in its network namespace, if its instance was not told',
+    }),
     needs_agent: z.boolean().default(true).meta({
       description:
         'Whether devices are made only while the agent runs, which hides them from their first moment; else EAGAIN',

@@ -1,10 +1,11 @@
 /** What devices there are, and whose: asked by scrapes, the API and the commands. */
+import type { ContainerResolver } from '../identity/resolver.js';
 import type { UsernsEntry } from '../kernel/abi.js';
 import type { BpfMap } from '../kernel/native.js';
 import { livingUserNamespaces, populatedUserNamespaces } from './namespaces.js';
 import { ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
-import { listLoops, readLoop } from './sysfs.js';
+import { listLoops, readLoop, type SysfsLoop } from './sysfs.js';
 import { type DeviceView, type Ownership, viewDevice } from './view.js';
 
 export interface Inventory {
@@ -17,7 +18,11 @@ export interface Inventory {
 /** A walk over /proc is the dear part; a namespace that died is noticed this much later. */
 const LIVING_MAX_AGE_MS = 5000;
 
-export function createInventory(maps: { owners: BpfMap; userns: BpfMap }, registry: Registry): Inventory {
+export function createInventory(
+  maps: { owners: BpfMap; userns: BpfMap },
+  registry: Registry,
+  containers: Pick<ContainerResolver, 'containerOfUserns'>,
+): Inventory {
   let populated: Set<number> = new Set();
   let populatedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -37,14 +42,25 @@ export function createInventory(maps: { owners: BpfMap; userns: BpfMap }, regist
     return { owners, userNamespaces, living: living(userNamespaces, someOwned) };
   };
 
+  const view = (loop: SysfsLoop, now: Ownership): DeviceView => {
+    const shown = viewDevice(loop, now, registry);
+    const life = registry.get(loop.devno)?.life;
+    // Of a life older than the agent: kept from when somebody first asks.
+    if (shown.state === 'bound' && life && life.container === undefined && shown.owner.userns?.alive) {
+      life.container = containers.containerOfUserns(shown.owner.userns.inum);
+      shown.container = life.container ?? null;
+    }
+    return shown;
+  };
+
   return {
     devices() {
       const now = ownership();
-      return listLoops().map((loop) => viewDevice(loop, now, registry));
+      return listLoops().map((loop) => view(loop, now));
     },
     device(name) {
       const loop = readLoop(name);
-      return loop && viewDevice(loop, ownership(), registry);
+      return loop && view(loop, ownership());
     },
     ownership,
   };

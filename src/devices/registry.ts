@@ -3,6 +3,7 @@
  * to its detaching. Seeded from sysfs, so that a device that was there before the agent is known too.
  */
 import type { LoopEvent } from '../events/decode.js';
+import type { Container } from '../identity/container.js';
 import {
   type Caller,
   type IoctlEvent,
@@ -25,6 +26,8 @@ export interface Life {
   holder: bigint;
   /** Who attached it; undefined for a life that is older than the agent. */
   caller: Caller | undefined;
+  /** The holder's; undefined if it is not known. */
+  container: Container | undefined;
   backing: { dev: number; inode: bigint; path: string };
   config: { offset: bigint; sizelimit: bigint; flags: number; blockSize: number };
   /** CLOCK_BOOTTIME; 0n if that was not seen. */
@@ -51,7 +54,8 @@ export interface Change {
 export interface Registry {
   /** `owners`: what an earlier agent left; what was hidden then, the host has not been told. */
   seed(loops: readonly SysfsLoop[], owners: ReadonlyMap<number, OwnerEntry>): void;
-  apply(event: LoopEvent): Change;
+  /** `container`: the caller's. */
+  apply(event: LoopEvent, container?: Container): Change;
   get(devno: number): Device | undefined;
   size(): number;
 }
@@ -84,14 +88,18 @@ export function createRegistry(partShift: number): Registry {
     return device;
   };
 
-  const applyIoctl = (record: IoctlEvent, path: string | undefined): Change => {
+  const applyIoctl = (
+    record: IoctlEvent,
+    path: string | undefined,
+    container: Container | undefined,
+  ): Change => {
     if (record.devno === 0) return { device: undefined, ended: undefined };
     if (record.command === LOOP_COMMAND.LOOP_CTL_REMOVE && record.result >= 0) return remove(record.devno);
     // A number that the caller made up must not grow the registry.
     const device = record.result < 0 ? devices.get(record.devno) : demand(record.devno);
     if (device !== undefined && record.after.diskseq > 0n) device.diskseq = record.after.diskseq;
     if (device === undefined || record.result < 0) return { device, ended: undefined };
-    if (BEGINS_LIFE.has(record.command)) device.life = lifeOf(record, path);
+    if (BEGINS_LIFE.has(record.command)) device.life = lifeOf(record, path, container);
     else if (record.command === LOOP_COMMAND.LOOP_CLR_FD && record.after.state === LOOP_STATE.UNBOUND)
       return { device, ended: endLife(device) };
     else if (device.life) updateLife(device.life, record, path);
@@ -135,8 +143,10 @@ export function createRegistry(partShift: number): Registry {
         };
       }
     },
-    apply: (event) =>
-      event.kind === 'ioctl' ? applyIoctl(event.record, event.backingPath) : applyUevent(event.record),
+    apply: (event, container) =>
+      event.kind === 'ioctl'
+        ? applyIoctl(event.record, event.backingPath, container)
+        : applyUevent(event.record),
     get: (devno) => devices.get(devno),
     size: () => devices.size,
   };
@@ -166,11 +176,12 @@ function endLife(device: Device): Life | undefined {
   return ended;
 }
 
-function lifeOf(record: IoctlEvent, path: string | undefined): Life {
+function lifeOf(record: IoctlEvent, path: string | undefined, container: Container | undefined): Life {
   return {
     diskseq: record.after.diskseq,
     holder: record.caller.userns.id,
     caller: record.caller,
+    container,
     ...stateOf(record.after, path ?? ''),
     beganBootNs: record.header.bootNs,
   };
@@ -198,6 +209,7 @@ function adoptedLife({ diskseq, backing, readOnly }: SysfsLoop, holder: bigint):
     diskseq,
     holder,
     caller: undefined,
+    container: undefined,
     backing: { dev: 0, inode: 0n, path: backing?.path ?? '' },
     config: {
       offset: BigInt(backing?.offset ?? 0),

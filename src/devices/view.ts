@@ -1,4 +1,5 @@
 /** The one full view of a device: sysfs, the owner map and the registry's life, joined when somebody asks. */
+import type { Container } from '../identity/container.js';
 import type { OwnerEntry, UsernsEntry } from '../kernel/abi.js';
 import { devnoText } from './devno.js';
 import { type OwnerClass, type OwnerRole, ownerOf } from './owners.js';
@@ -27,6 +28,8 @@ export interface DeviceView {
   orphan: boolean;
   /** Who attached the backing file, if the agent saw it. */
   attachedBy: { pid: number; comm: string; uid: number } | null;
+  /** The holder's, or whatever its cgroup is; null if nothing is attached, or nobody knows. */
+  container: Container | null;
 }
 
 export interface Ownership {
@@ -56,6 +59,7 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
     orphan: owner.class === 'userns' && !ownership.living.has(owner.id),
     attachedBy:
       life?.caller && backing ? { pid: life.caller.pid, comm: life.caller.comm, uid: life.caller.uid } : null,
+    container: (backing && life?.container) ?? null,
   };
 }
 

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createError } from '../errors.js';
-import type { BpfLink, BpfMap, BpfObject, BpfProgram, NativeAddon } from './native.js';
+import type { BpfLink, BpfMap, BpfObject, BpfProgram, NativeAddon, ProgramStats } from './native.js';
 import { GATES_OBJECT } from './paths.js';
 
 const KEY = Buffer.alloc(4);
@@ -46,6 +46,8 @@ export interface Gates {
   pin(): void;
   /** Removes every gate that is not named. */
   keepOnly(names: ReadonlySet<string>): void;
+  /** Of each that is attached: what the programs behind it take counts with it. */
+  stats(): Map<string, ProgramStats>;
   /** Ids of the programs that are attached to the kernel. */
   linkedPrograms(): number[];
   close(): void;
@@ -159,6 +161,13 @@ export function openGates(native: NativeAddon, folder: string, names: readonly s
     keepOnly(wanted) {
       for (const name of [...gates.keys()]) if (!wanted.has(name)) remove(name);
     },
+    stats: () =>
+      new Map(
+        [...gates].flatMap(([name, { link, program }]) => {
+          const attached = link ?? program;
+          return attached === null ? [] : [[name, attached.stats()]];
+        }),
+      ),
     linkedPrograms: () => [...gates.values()].flatMap(({ link }) => link?.programId ?? []),
     close() {
       for (const { slots, link, program } of gates.values()) {

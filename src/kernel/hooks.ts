@@ -34,7 +34,10 @@ export interface Need {
 
 export interface HookLink {
   kind: LinkKind;
-  /** Attached in this order: what must see the return comes before what sees the call. */
+  /**
+   * Attached in this order: what must see the return comes before what sees the call. Of two trampolines on one
+   * function the later runs first (bpf_trampoline_link_prog in kernel/bpf/trampoline.c).
+   */
   programs: readonly string[];
   /** The canaries that must be seen before the link counts as attached. */
   canaries: readonly CanaryName[];
@@ -58,6 +61,12 @@ const both = (atReturn: string, atEntry: string): string[] => [
   ...IOCTL_FUNCTIONS.map((name) => `${name}_${atReturn}`),
   ...IOCTL_FUNCTIONS.map((name) => `${name}_${atEntry}`),
 ];
+/**
+ * The kernel leaves a tracing program out while it is active on the processor: `lo_ioctl_again_fentry` then does the
+ * work of `lo_ioctl_fentry`. It is attached before, and so runs after it.
+ */
+const twice = (programs: string[]): string[] =>
+  programs.flatMap((name) => [name.replace(/_(fentry|fexit|fmod_ret)$/, '_again_$1'), name]);
 const IOCTL_CANARIES: readonly CanaryName[] = [
   'DEVICE_IOCTL_ENTRY',
   'DEVICE_IOCTL_RETURN',
@@ -72,7 +81,7 @@ export const HOOKS: readonly Hook[] = [
     links: [
       {
         kind: 'fentry',
-        programs: both('fexit', 'fentry'),
+        programs: twice(both('fexit', 'fentry')),
         canaries: IOCTL_CANARIES,
         place: 'kernel',
         since: '5.11',
@@ -133,7 +142,7 @@ export const HOOKS: readonly Hook[] = [
     links: [
       {
         kind: 'fexit',
-        programs: ['uevent_emission_fexit'],
+        programs: twice(['uevent_emission_fexit']),
         canaries: ['UEVENT_EMISSION'],
         place: 'kernel',
         since: '5.10',
@@ -163,7 +172,7 @@ export const HOOKS: readonly Hook[] = [
       },
       {
         kind: 'fmod_ret',
-        programs: ['uevent_delivery_fmod_ret', 'uevent_delivery_again_fmod_ret'],
+        programs: twice(['uevent_delivery_fmod_ret']),
         canaries: ['UEVENT_DELIVERY'],
         place: 'kernel',
         since: '5.10',

@@ -43,6 +43,15 @@ export interface BpfProgramSummary {
   readonly section: string;
   readonly instructions: number;
 }
+/**
+ * Run count and run time, 0n unless kernel.bpf_stats_enabled; `missed`: calls it was not run for, since it was
+ * running on that CPU already.
+ */
+export interface ProgramStats {
+  runs: bigint;
+  runNs: bigint;
+  missed: bigint;
+}
 /** A loaded program: its own dup of the fd. */
 export interface BpfProgram {
   readonly name: string;
@@ -50,11 +59,8 @@ export interface BpfProgram {
   readonly id: number;
   /** Instructions the verifier processed and the loaded (translated) size in instructions. */
   readonly verifiedInstructions: number;
-  /**
-   * Run count and run time, 0n unless kernel.bpf_stats_enabled; `missed`: calls it was not run for, since it was
-   * running on that CPU already.
-   */
-  stats(): { runs: bigint; runNs: bigint; missed: bigint };
+  /** Of what it was attached for: a program that another one passes a call on to has none. */
+  stats(): ProgramStats;
   /** Attaches as the section name says (tp_btf, fentry, fexit, fmod_ret, lsm, kprobe, iter). */
   attach(): BpfLink;
   /** Runs the program once on `data` with BPF_PROG_TEST_RUN (socket filters): returns its result. */
@@ -67,6 +73,8 @@ export interface BpfLink {
   readonly id: number;
   /** Of the program that is attached. */
   readonly programId: number;
+  /** Of that program. */
+  stats(): ProgramStats;
   pin(path: string): void;
   unpin(): void;
   /** For an iterator link: runs it and returns all it wrote, at most `maxBytes` (then throws E2BIG). */
@@ -228,6 +236,10 @@ export interface UeventSender {
   send(text: Buffer): void;
   close(): void;
 }
+/** A uevent socket of the host's network namespace that a container's user namespace has opened. */
+export interface UeventSource {
+  close(): void;
+}
 export interface NamespaceIdentity {
   inum: number;
   /** NS_GET_ID; null where the kernel has none. */
@@ -272,10 +284,14 @@ export interface NativeAddon {
   ): Promise<MountNamespace>;
   /** The same for its network namespace. */
   openUeventSender(pid: number, startTicks: number, uid: number, gid: number): Promise<UeventSender>;
+  /** `onText`: each uevent that the kernel lets it hear, as it is; null where some were lost. It keeps no process alive. */
+  openUeventSource(pid: number, startTicks: number, onText: (text: Buffer | null) => void): UeventSource;
   /** Name of the loaded BPF program with this id (at most 15 characters); null if there is none. */
   programName(id: number): string | null;
   /** `path` as in /proc/PID/ns/user. */
   namespaceIdentity(path: string): NamespaceIdentity;
+  /** Where the cgroup with this id (its inode number) is below a mount of cgroup2, in full; null if it is gone. CAP_DAC_READ_SEARCH. */
+  cgroupPath(mount: string, id: bigint): string | null;
   /** Nanoseconds of CLOCK_BOOTTIME and CLOCK_REALTIME, taken together. */
   clocks(): { bootNs: bigint; wallNs: bigint };
   /** bpf(2) with a harmless command: 0 if allowed, else the errno. */

@@ -22,6 +22,7 @@ const STATE_MAPS = [
   'inflight',
   'calls',
   'calls_by_thread',
+  'uevents_seen',
   'allowed_receivers',
 ];
 const LAYOUT_MAPS = [

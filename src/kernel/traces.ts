@@ -13,7 +13,7 @@ import { openReceivers, RECEIVER_ITERATOR } from './receivers.js';
 
 /** The kernel frees a program some time after its last user has gone. */
 const FREE_POLL_MS = 20;
-const FREE_LIMIT_MS = 5000;
+const FREE_LIMIT_MS = 30_000;
 
 /**
  * Takes every gate and filter off, removes every pin, and looks that nothing is left.

@@ -9,6 +9,8 @@ export interface DeviceBroker {
   remove(number: number): Promise<void>;
   /** Lets go of the backing file, now or, where others have the device open, when they close it. ENXIO if none. */
   detach(number: number): Promise<void>;
+  /** Reads the partition table anew. EBUSY while a partition is open, EINVAL where partitions are not scanned. */
+  rescan(number: number): Promise<void>;
   exists(number: number): boolean;
   isBound(number: number): boolean;
 }

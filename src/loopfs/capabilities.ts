@@ -19,13 +19,16 @@ const KEPT = {
   CAP_MKNOD: 27,
 } as const;
 
+/** Few objects live long here: without it V8 lets 48 MiB of short-lived ones gather, for a thousand instances as for one. */
+const YOUNG_OBJECTS = '--max-semi-space-size=2';
+
 const MASK = Object.values(KEPT).reduce((mask, number) => mask | (1n << BigInt(number)), 0n);
 const FIELDS = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'];
 
 /** Starts the process anew without all others, unless it has none of them: then it returns. */
 export function dropCapabilities(module: LoopfsModule): void {
   if (isRestricted(readFileSync('/proc/self/status', 'utf8'))) return;
-  const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const argv = [process.execPath, YOUNG_OBJECTS, ...process.execArgv, ...process.argv.slice(1)];
   module.execWithCapabilities(Number(MASK), process.execPath, argv);
 }
 

@@ -1,6 +1,7 @@
 /** What the kernel says about a container, by one of its processes. */
 import { readFileSync, statSync } from 'node:fs';
 import { createError, reasonOf } from '../errors.js';
+import { readProcessStat } from '../kernel/process-stat.js';
 
 export interface ContainerFacts {
   pid: number;
@@ -20,7 +21,7 @@ export interface ContainerFacts {
 export function readContainer(pid: number): ContainerFacts {
   try {
     const folder = `/proc/${pid}`;
-    const startTicks = startTicksOf(readFileSync(`${folder}/stat`, 'latin1'));
+    const startTicks = Number(readProcessStat(pid).startTicks);
     const facts = {
       pid,
       startTicks,
@@ -32,17 +33,11 @@ export function readContainer(pid: number): ContainerFacts {
       cgroupPath: cgroupOf(readFileSync(`${folder}/cgroup`, 'utf8')),
     };
     // All of it was read of one process, unless the pid has changed hands meanwhile.
-    if (startTicksOf(readFileSync(`${folder}/stat`, 'latin1')) !== startTicks)
-      throw new Error('it ended meanwhile');
+    if (Number(readProcessStat(pid).startTicks) !== startTicks) throw new Error('it ended meanwhile');
     return facts;
   } catch (error) {
     throw createError('ERR_NO_CONTAINER', { pid, reason: reasonOf(error) }, { cause: error });
   }
-}
-
-/** The second field is a name that the process chose, with any brackets in it that it likes. */
-function startTicksOf(stat: string): number {
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 /** Lines of: first id inside, first id outside, how many; as seen from our own user namespace. */

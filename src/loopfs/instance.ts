@@ -7,6 +7,7 @@ import { ERRNO, errnoOf } from './errno.js';
 import type { UsernsId } from './native.js';
 import type { Numbers } from './numbers.js';
 import type { Quota, QuotaClaim } from './quota.js';
+import { type Turns, takeTurns } from './turns.js';
 
 export interface InstanceSettings {
   /** Unique in all time; the name can be given again. */
@@ -19,6 +20,8 @@ export interface KeptDevice {
   number: number;
   /** Keys of the user namespaces that it is charged to. */
   userns: readonly string[];
+  /** It is removed as soon as nobody has it open any more. */
+  temporary?: boolean;
 }
 
 export interface InstanceParts {
@@ -46,7 +49,17 @@ export interface Instance {
   getFree(caller: Caller): Promise<number>;
   add(number: number, caller: Caller): Promise<number>;
   remove(number: number): Promise<number>;
-  /** The same for the node's name. */
+  /** A device that is in use from the start, until `settle`. */
+  makeTemporary(caller: Caller): Promise<number>;
+  /** From now on it is removed when it is free. */
+  settle(number: number): void;
+  /** Removes what is temporary and no longer in use. */
+  sweep(): Promise<void>;
+  /** For calls that may never return. */
+  readonly inTurn: Turns;
+  /** BLKRRPART. */
+  rescan(number: number): Promise<number>;
+  /** Removal by the node's name. */
   unlink(number: number): Promise<number>;
   devices(): { number: number; bound: boolean }[];
   /** Takes over a device of an earlier process. */
@@ -62,6 +75,8 @@ interface Device extends KeptDevice {
   /** Who was told that it is free, and when. */
   handedTo: number;
   handedOutMs: number;
+  /** A temporary one that is still being set up. */
+  unsettled?: boolean;
 }
 
 /** losetup configures at once; who got a number this long ago, and lives, gets EBUSY and asks again. */
@@ -72,6 +87,7 @@ const TRIES = 64;
 export function createInstance(settings: InstanceSettings, parts: InstanceParts): Instance {
   const { broker, numbers, quota } = parts;
   const own = new Map<number, Device>();
+  const inTurn = takeTurns();
   let closed = false;
 
   const claimOf = (userns: readonly string[]): QuotaClaim => ({
@@ -79,12 +95,13 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
     max: settings.max,
     userns,
   });
-  const keep = (): void => parts.keep([...own.values()].map(({ number, userns }) => ({ number, userns })));
-  const isFree = ({ number, state }: Device): boolean =>
-    state === 'ready' && broker.exists(number) && !broker.isBound(number);
+  const keep = (): void => parts.keep([...own.values()].map(keptOf));
+  const isFree = ({ number, state, temporary }: Device): boolean =>
+    state === 'ready' && !temporary && broker.exists(number) && !broker.isBound(number);
 
   return {
     settings,
+    inTurn,
     async getFree(caller) {
       if (closed) return -ERRNO.ENODEV;
       dropVanished();
@@ -106,13 +123,34 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
       return make(caller, number);
     },
     remove,
+    async makeTemporary(caller) {
+      return closed ? -ERRNO.ENODEV : make(caller, undefined, true);
+    },
+    settle(number) {
+      const device = own.get(number);
+      if (device) device.unsettled = false;
+    },
+    async sweep() {
+      dropVanished();
+      const left = [...own.values()].filter((device) => device.temporary && !device.unsettled);
+      // EBUSY: open or bound.
+      await Promise.all(left.map(({ number }) => remove(number)));
+    },
+    async rescan(number) {
+      if (closed) return -ERRNO.ENODEV;
+      if (number < 0) return -ERRNO.EINVAL;
+      const device = own.get(number);
+      if (device === undefined) return broker.exists(number) ? -ERRNO.EACCES : -ERRNO.ENODEV;
+      if (device.state !== 'ready') return -ERRNO.EBUSY;
+      return -(await attempted(() => inTurn(() => broker.rescan(number))));
+    },
     async unlink(number) {
       const result = await remove(number);
       return result === -ERRNO.ENODEV ? -ERRNO.ENOENT : result;
     },
     devices: () => [...own.keys()].map((number) => ({ number, bound: broker.isBound(number) })),
-    adopt({ number, userns }) {
-      own.set(number, { number, userns, state: 'ready', handedTo: 0, handedOutMs: -Infinity });
+    adopt({ number, userns, temporary = false }) {
+      own.set(number, { number, userns, temporary, state: 'ready', handedTo: 0, handedOutMs: -Infinity });
       quota.restore(claimOf(userns));
     },
     close() {
@@ -138,7 +176,7 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
     return device.number;
   }
 
-  async function make({ pid, userns: owner }: Caller, exactly?: number): Promise<number> {
+  async function make({ pid, userns: owner }: Caller, exactly?: number, temporary = false): Promise<number> {
     const userns = owner.map(usernsKey);
     if (!quota.charge(claimOf(userns))) return -ERRNO.ENOSPC;
     for (let attempt = 0; attempt < TRIES; attempt++) {
@@ -152,11 +190,17 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
         state: 'making',
         handedTo: pid,
         handedOutMs: performance.now(),
+        temporary,
+        unsettled: temporary,
       };
       own.set(number, device);
       keep();
-      const error = await attempted(() => broker.create(owner[0] ?? null, number));
+      const error = broker.exists(number)
+        ? ERRNO.EEXIST
+        : await attempted(() => broker.create(owner[0] ?? null, number));
       if (error === 0) return present(device);
+      // It was not there before: who was to make it died or was late, but had made it.
+      if (error !== ERRNO.EEXIST && broker.exists(number)) return withdraw(device, error);
       own.delete(number);
       if (error !== ERRNO.EEXIST) return giveUp(userns, -error);
       if (exactly !== undefined) return giveUp(userns, -ERRNO.EACCES);
@@ -173,9 +217,15 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
       device.state = 'ready';
       return number;
     }
+    return withdraw(device, error || ERRNO.ENODEV);
+  }
+
+  /** A device that its caller is not told of; one that cannot be removed is free for the next. */
+  async function withdraw(device: Device, error: number): Promise<number> {
+    const { number } = device;
     if ((await attempted(() => broker.remove(number))) === 0) drop(number);
     else device.state = 'ready';
-    return -(error || ERRNO.ENODEV);
+    return -error;
   }
 
   function giveUp(userns: readonly string[], result: number): number {
@@ -189,7 +239,7 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
     if (number < 0) return -ERRNO.EINVAL;
     const device = own.get(number);
     if (device === undefined) return broker.exists(number) ? -ERRNO.EACCES : -ERRNO.ENODEV;
-    if (device.state !== 'ready' || broker.isBound(number)) return -ERRNO.EBUSY;
+    if (device.state !== 'ready' || device.unsettled || broker.isBound(number)) return -ERRNO.EBUSY;
     device.state = 'removing';
     const error = await attempted(() => broker.remove(number));
     // ENODEV: the host's root has removed it already.
@@ -209,6 +259,10 @@ export function createInstance(settings: InstanceSettings, parts: InstanceParts)
     quota.release(claimOf(device.userns));
     keep();
   }
+}
+
+function keptOf({ number, userns, temporary = false }: Device): KeptDevice {
+  return { number, userns, ...(temporary && { temporary }) };
 }
 
 /** The kernel's 64-bit id where there is one; an inum is used again, but not while a device is charged to it. */

@@ -1,12 +1,13 @@
 /** Devices straight from the host's loop driver. */
+
 import { existsSync } from 'node:fs';
+import { LOOP_MAJOR } from '../devices/devno.js';
 import type { DeviceBroker } from './broker.js';
 import { createErrnoError, ERRNO } from './errno.js';
 import type { LoopfsModule } from './native.js';
 
 const LOOP_CTL_ADD = 0x4c80;
 const LOOP_CTL_REMOVE = 0x4c81;
-const LOOP_MAJOR = 7;
 
 export function createKernelBroker(module: LoopfsModule, partShift: number): DeviceBroker {
   const check = (operation: string, result: number): void => {
@@ -23,6 +24,9 @@ export function createKernelBroker(module: LoopfsModule, partShift: number): Dev
       // The driver would make a device for a number that has none, as soon as a node of it is opened.
       if (!exists(number)) throw createErrnoError(`detach loop${number}`, ERRNO.ENXIO);
       check(`detach loop${number}`, await module.clearLoop(LOOP_MAJOR, number << partShift));
+    },
+    async rescan(number) {
+      check(`rescan loop${number}`, await module.rescanLoop(LOOP_MAJOR, number << partShift));
     },
     exists,
     // The folder is there from LOOP_CONFIGURE to the last moment of a detachment.

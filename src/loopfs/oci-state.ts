@@ -52,15 +52,26 @@ export function readWish({ annotations }: OciState): LoopfsWish {
   return { wanted: true, max: Number(max) };
 }
 
-/** The container's root as the runtime's mount namespace names it. @throws ERR_HOOK_STATE */
-export function readRootPath({ bundle }: OciState): string {
+export interface OciBundle {
+  /** The container's root as the runtime's mount namespace names it. */
+  root: string;
+  /** linux.resources.devices, not checked. */
+  devices: readonly unknown[];
+}
+
+/** @throws ERR_HOOK_STATE */
+export function readBundle({ bundle }: OciState): OciBundle {
   const path = `${bundle}/config.json`;
   try {
     if (statSync(path).size > MAX_BUNDLE_BYTES) throw new Error('it is too large');
-    const { root } = parseObject(readFileSync(path, 'utf8'));
+    const { root, linux } = parseObject(readFileSync(path, 'utf8'));
     const rootPath = (root as { path?: unknown } | undefined)?.path;
     if (typeof rootPath !== 'string') throw new Error('it has no root.path');
-    return realpathSync(resolve(bundle, rootPath));
+    const { devices } = (linux as { resources?: { devices?: unknown } } | undefined)?.resources ?? {};
+    return {
+      root: realpathSync(resolve(bundle, rootPath)),
+      devices: Array.isArray(devices) ? devices : [],
+    };
   } catch (error) {
     throw refusal(`${path}: ${reasonOf(error)}`);
   }

@@ -24,7 +24,10 @@ export async function readPartitionNames(): Promise<PartitionNames> {
 }
 
 export interface PartitionLinks {
-  /** Makes and removes what is missing and too much, for the devices that an instance has. */
+  /**
+   * Makes and removes what is missing and too much, for the devices that an instance has. Resolves when all is as the
+   * latest names say.
+   */
   update(numbers: readonly number[], names: PartitionNames): Promise<void>;
 }
 
@@ -34,28 +37,40 @@ export function createPartitionLinks(
   show: (name: string, present: boolean) => Promise<void>,
 ): PartitionLinks {
   const linked = new Set(present);
-  let busy = false;
-  return {
-    async update(numbers, names) {
-      // A container that keeps us waiting is not asked again meanwhile.
-      if (busy) return;
-      busy = true;
-      try {
-        const wanted = new Set(numbers.flatMap((number) => names.get(number) ?? []));
-        for (const name of linked) {
-          if (wanted.has(name)) continue;
-          linked.delete(name);
-          await show(name, false);
-        }
-        for (const name of wanted) {
-          if (linked.has(name)) continue;
-          // Once, whatever comes of it: a container that refuses it is not asked four times a second.
-          linked.add(name);
-          await show(name, true);
-        }
-      } finally {
-        busy = false;
+  let latest: ReadonlySet<string> | undefined;
+  // A container that keeps us waiting is not asked again meanwhile.
+  let work: Promise<void> | undefined;
+
+  const apply = async (wanted: ReadonlySet<string>): Promise<void> => {
+    for (const name of linked) {
+      if (wanted.has(name)) continue;
+      linked.delete(name);
+      await show(name, false);
+    }
+    for (const name of wanted) {
+      if (linked.has(name)) continue;
+      // Once, whatever comes of it: a container that refuses it is not asked four times a second.
+      linked.add(name);
+      await show(name, true);
+    }
+  };
+  const workOff = async (): Promise<void> => {
+    try {
+      while (latest) {
+        const wanted = latest;
+        latest = undefined;
+        await apply(wanted);
       }
+    } finally {
+      work = undefined;
+    }
+  };
+
+  return {
+    update(numbers, names) {
+      latest = new Set(numbers.flatMap((number) => names.get(number) ?? []));
+      work ??= workOff();
+      return work;
     },
   };
 }

@@ -3,6 +3,11 @@
  * An instance may also use up only so many numbers in its life, since they are never given again.
  */
 
+/** What a device can be refused by, in the order in which it is looked at. */
+export const REFUSAL_LIMITS = ['total', 'instance', 'instance_numbers', 'userns'] as const;
+
+export type RefusalLimit = (typeof REFUSAL_LIMITS)[number];
+
 export interface QuotaLimits {
   total: number;
   perUserns: number;
@@ -27,6 +32,8 @@ export interface Quota {
   /** After the last device of an instance: its numbers are no longer counted. */
   forget(instance: string): void;
   total(): number;
+  /** Charges that were refused, by the limit. */
+  refusals(): Readonly<Record<RefusalLimit, number>>;
 }
 
 export function createQuota(limits: QuotaLimits): Quota {
@@ -34,6 +41,7 @@ export function createQuota(limits: QuotaLimits): Quota {
   const byInstance = new Map<string, number>();
   const byUserns = new Map<string, number>();
   const numbersUsed = new Map<string, number>();
+  const refused = { total: 0, instance: 0, instance_numbers: 0, userns: 0 };
 
   const of = (counts: Map<string, number>, key: string): number => counts.get(key) ?? 0;
   const change = (counts: Map<string, number>, key: string, by: number): void => {
@@ -48,19 +56,28 @@ export function createQuota(limits: QuotaLimits): Quota {
     if (by > 0) change(numbersUsed, instance, by);
   };
 
+  /** The first that it would go past. */
+  const limitOf = ({ instance, max, userns }: QuotaClaim): RefusalLimit | undefined => {
+    const full: Record<RefusalLimit, boolean> = {
+      total: total >= limits.total,
+      instance: of(byInstance, instance) >= max,
+      instance_numbers: of(numbersUsed, instance) >= limits.numbersPerInstance,
+      userns: userns.some((key) => of(byUserns, key) >= limits.perUserns),
+    };
+    return REFUSAL_LIMITS.find((limit) => full[limit]);
+  };
+
   return {
     charge(claim) {
-      const fits =
-        total < limits.total &&
-        of(byInstance, claim.instance) < claim.max &&
-        of(numbersUsed, claim.instance) < limits.numbersPerInstance &&
-        claim.userns.every((key) => of(byUserns, key) < limits.perUserns);
-      if (fits) apply(claim, 1);
-      return fits;
+      const limit = limitOf(claim);
+      if (limit === undefined) apply(claim, 1);
+      else refused[limit] += 1;
+      return limit === undefined;
     },
     restore: (claim) => apply(claim, 1),
     release: (claim) => apply(claim, -1),
     forget: (instance) => void numbersUsed.delete(instance),
     total: () => total,
+    refusals: () => ({ ...refused }),
   };
 }

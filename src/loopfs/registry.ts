@@ -7,26 +7,37 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import { createError, reasonOf } from '../errors.js';
+import { attachImage } from './attachment.js';
 import type { DeviceBroker } from './broker.js';
 import { identifyProcess, isAlive } from './container-process.js';
 import { createErrnoError, ERRNO, errnoOf } from './errno.js';
-import { createInstance, type Instance } from './instance.js';
+import { createHostInstance, type HostReport } from './host-instance.js';
+import { createInstance, type Instance, type KeptDevice } from './instance.js';
 import type { LoopfsModule, LoopfsOperation, LoopfsServer, UsernsId } from './native.js';
 import type { Numbers } from './numbers.js';
 import { createPartitionLinks, type PartitionLinks, readPartitionNames } from './partitions.js';
 import type { Placement } from './placement.js';
-import type { Quota } from './quota.js';
+import type { Quota, RefusalLimit } from './quota.js';
 import { reapDevices } from './reap.js';
 import type { ContainerProcess, InstanceRecord, StateFiles } from './state-file.js';
+import type { UeventForwarding } from './uevent-forwarding.js';
 
 export interface InstanceRequest {
   name: string;
   max: number;
   uidBase: number;
   gidBase: number;
+  /** Whether the container is to hear of its devices by uevents. */
+  uevents?: boolean;
 }
 
-export interface InstanceReport extends InstanceRequest {
+/** For the host itself. */
+export interface HostRequest {
+  name: string;
+  host: true;
+}
+
+export interface InstanceReport extends Required<InstanceRequest> {
   state: 'waiting' | 'placed' | 'ending';
   container: ContainerProcess | null;
   devices: { number: number; bound: boolean }[];
@@ -38,10 +49,17 @@ export interface ReapReport {
   left: { number: number; code: string }[];
 }
 
+/** Of containers' instances, those that are ending included; the host's own has no devices. */
+export interface LoopfsStatistics {
+  instances: number;
+  devices: { bound: number; unbound: number };
+  refusals: Readonly<Record<RefusalLimit, number>>;
+}
+
 export interface Registry {
-  create(request: InstanceRequest): InstanceReport;
-  list(): InstanceReport[];
-  get(name: string): InstanceReport;
+  create(request: InstanceRequest | HostRequest): InstanceReport | HostReport;
+  list(): (InstanceReport | HostReport)[];
+  get(name: string): InstanceReport | HostReport;
   /** `root`: where the container's root is while its runtime still sets it up. */
   attach(name: string, pid: number, root?: string): Promise<InstanceReport>;
   /** Ends it and removes its devices. */
@@ -52,6 +70,9 @@ export interface Registry {
   retry(): Promise<void>;
   /** Makes and removes the names of partitions in the containers. */
   linkPartitions(): Promise<void>;
+  /** Removes temporary devices that nobody has open any more. */
+  sweep(): Promise<void>;
+  statistics(): LoopfsStatistics;
   /** Leaves everything to the next process. */
   stop(): void;
 }
@@ -68,10 +89,16 @@ export interface RegistryParts {
     ) => void,
   ): LoopfsServer;
   broker: DeviceBroker;
+  partShift: number;
   numbers: Numbers;
   quota: Quota;
   files: StateFiles;
   placement: Placement;
+  /** Where the host's own instance is mounted. */
+  hostMount: string;
+  forwarding: UeventForwarding;
+  /** What instances do that were not told. */
+  forwardUevents: boolean;
   onReaped(report: ReapReport): void;
   onError(error: unknown, what: string): void;
 }
@@ -82,6 +109,8 @@ interface Entry {
   /** The server's number of it; null once it has ended. */
   served: number | null;
   mountFd: number | null;
+  /** st_dev of the file system. */
+  device: number;
   /** Null until it is placed. */
   partitions: PartitionLinks | null;
 }
@@ -94,20 +123,33 @@ export function openRegistry(parts: RegistryParts): Registry {
   const byServed = new Map<number, Entry>();
   const ending = new Map<string, Entry>();
   const server = parts.openServer(onEvent);
+  const host = createHostInstance({
+    module: parts.module,
+    server,
+    files: parts.files,
+    path: parts.hostMount,
+  });
 
   return {
     create(request) {
-      if (byName.has(request.name)) throw createError('ERR_INSTANCE_EXISTS', { name: request.name });
-      const id = `${request.name}.${randomBytes(6).toString('hex')}`;
-      const entry = enter({ ...request, id, devices: [], container: null, reaping: false });
+      const { name } = request;
+      if (byName.has(name) || host.name() === name) throw createError('ERR_INSTANCE_EXISTS', { name });
+      if ('host' in request) return host.create(name);
+      const id = `${name}.${randomBytes(6).toString('hex')}`;
+      const { uevents = parts.forwardUevents } = request;
+      const entry = enter({ ...request, uevents, id, devices: [], container: null, reaping: false });
       mount(entry);
-      byName.set(request.name, entry);
+      byName.set(name, entry);
       parts.files.write(entry.record);
       return reportOf(entry);
     },
-    list: () => [...byName.values(), ...ending.values()].map(reportOf),
-    get: (name) => reportOf(find(name)),
+    list: () => [
+      ...(host.name() === undefined ? [] : [host.report()]),
+      ...[...byName.values(), ...ending.values()].map(reportOf),
+    ],
+    get: (name) => (host.name() === name ? host.report() : reportOf(find(name))),
     async attach(name, pid, root) {
+      if (host.name() === name) throw createError('ERR_HOST_INSTANCE', { name });
       const entry = find(name);
       if (entry.record.container)
         throw createError('ERR_INSTANCE_PLACED', { name, pid: entry.record.container.pid });
@@ -124,13 +166,19 @@ export function openRegistry(parts: RegistryParts): Registry {
       return reportOf(entry);
     },
     async detach(name) {
+      if (host.name() === name) {
+        host.end();
+        return { name, removed: [], left: [] };
+      }
       const entry = find(name);
       if (entry.served !== null) server.end(entry.served);
       const { container } = entry.record;
       return end(entry, { unplace: container !== null && isAlive(container) });
     },
     async restore(records) {
-      await Promise.all(records.map((record) => restoreOne(record)));
+      const others = records.filter((record) => !record.host).map((record) => restoreOne(record));
+      for (const record of records.filter((each) => each.host)) restoreHost(record);
+      await Promise.all(others);
     },
     async retry() {
       // A bound device pins the mount of its image, and with it whatever is locked below (a copy of ours in a nested
@@ -143,21 +191,27 @@ export function openRegistry(parts: RegistryParts): Registry {
       await Promise.all([...ending.values()].map((entry) => reap(entry, RETRY_REAP_MS)));
     },
     async linkPartitions() {
-      const placed = [...byName.values()].flatMap(({ partitions, instance, record }) => {
-        const numbers = instance.devices().map(({ number }) => number);
-        return partitions && numbers.length > 0 ? [{ partitions, numbers, record }] : [];
-      });
-      if (placed.length === 0) return;
-      const names = await readPartitionNames();
-      const updates = placed.map(({ partitions, numbers, record }) =>
-        partitions.update(numbers, names).catch((error: unknown) => parts.onError(error, record.name)),
-      );
-      await Promise.all(updates);
+      await linkPartitionsOf([...byName.values()]);
+    },
+    async sweep() {
+      await Promise.all([...byName.values()].map(({ instance }) => instance.sweep()));
+    },
+    statistics() {
+      const entries = [...byName.values(), ...ending.values()];
+      const devices = entries.flatMap(({ instance }) => instance.devices());
+      const bound = devices.filter((device) => device.bound).length;
+      return {
+        instances: entries.length,
+        devices: { bound, unbound: devices.length - bound },
+        refusals: parts.quota.refusals(),
+      };
     },
     stop() {
       // Before the server goes: a caller that is told EIO is not to find its device gone, too.
       for (const entry of byName.values()) entry.instance.close();
+      host.stop();
       server.close();
+      parts.forwarding.closeAll();
       for (const entry of byName.values()) closeMount(entry);
       parts.placement.close();
     },
@@ -168,6 +222,7 @@ export function openRegistry(parts: RegistryParts): Registry {
       record,
       served: null,
       mountFd: null,
+      device: 0,
       partitions: null,
       instance: createInstance(
         { id: record.id, name: record.name, max: record.max },
@@ -176,13 +231,37 @@ export function openRegistry(parts: RegistryParts): Registry {
           numbers: parts.numbers,
           quota: parts.quota,
           isAlive: (pid) => identifyProcess(pid) !== undefined,
-          keep: (devices) => update(entry, { devices }),
+          keep: (devices) => keepDevices(entry, devices),
           show: (number, present) => show(entry, number, present),
         },
       ),
     };
-    for (const device of record.devices) entry.instance.adopt(device);
+    for (const device of record.devices) {
+      entry.instance.adopt(device);
+      host.setTaken(device.number, true);
+    }
     return entry;
+  }
+
+  /** The host's instance has none of them, from before they are made until they have gone. */
+  function keepDevices(entry: Entry, devices: readonly KeptDevice[]): void {
+    const left = new Set(entry.record.devices.map(({ number }) => number));
+    for (const { number } of devices) {
+      if (left.delete(number)) continue;
+      host.setTaken(number, true);
+      parts.forwarding.own(entry.record.id, number);
+    }
+    update(entry, { devices });
+    for (const number of left) host.setTaken(number, false);
+  }
+
+  function restoreHost(record: InstanceRecord): void {
+    try {
+      host.restore(record);
+    } catch (error) {
+      parts.onError(error, `take over ${record.name}`);
+      host.end();
+    }
   }
 
   function update(entry: Entry, change: Partial<InstanceRecord>): void {
@@ -196,6 +275,7 @@ export function openRegistry(parts: RegistryParts): Registry {
       const made = server.mount(uidBase, gidBase, max);
       entry.served = made.instance;
       entry.mountFd = made.mountFd;
+      entry.device = made.device;
     } catch (error) {
       throw createError('ERR_LOOPFS_UNAVAILABLE', { reason: reasonOf(error) }, { cause: error });
     }
@@ -204,18 +284,21 @@ export function openRegistry(parts: RegistryParts): Registry {
   }
 
   async function place(entry: Entry, container: ContainerProcess, root?: string): Promise<void> {
-    const { name, uidBase, gidBase, devices } = entry.record;
+    const { id, name, uidBase, gidBase, devices, uevents } = entry.record;
+    const numbers = devices.map(({ number }) => number);
     const names = devices.length === 0 ? new Map<number, string[]>() : await readPartitionNames();
-    const partitions = devices.flatMap(({ number }) => names.get(number) ?? []);
-    const nodes = [...devices.map(({ number }) => `loop${number}`), ...partitions];
+    const partitions = numbers.flatMap((number) => names.get(number) ?? []);
+    const nodes = [...numbers.map((number) => `loop${number}`), ...partitions];
     const { mountFd } = entry;
     try {
       if (mountFd === null) throw createErrnoError('its mount', ERRNO.ENODEV);
+      if (uevents) await parts.forwarding.open(id, container, numbers);
       await parts.placement.place({
         ...{ name, container, mountFd, uidBase, gidBase, nodes },
         ...(root === undefined ? {} : { root }),
       });
     } catch (error) {
+      parts.forwarding.close(id);
       const reason = reasonOf(error);
       throw createError('ERR_PLACEMENT', { name, pid: container.pid, reason }, { cause: error });
     }
@@ -247,10 +330,11 @@ export function openRegistry(parts: RegistryParts): Registry {
   ) {
     const entry = byServed.get(served);
     if (operation === 'end') {
+      if (host.isServed(served)) host.end();
       if (entry) void end(entry).catch((error: unknown) => parts.onError(error, entry.record.name));
       return;
     }
-    answer(entry, operation, argument, pid)
+    answer(entry, operation, argument, pid, request)
       .catch((error: unknown) => {
         parts.onError(error, operation);
         return -errnoOf(error);
@@ -265,12 +349,37 @@ export function openRegistry(parts: RegistryParts): Registry {
     operation: Exclude<LoopfsOperation, 'end'>,
     argument: number,
     pid: number,
+    request: number,
   ): Promise<number> {
     if (entry === undefined) return -ERRNO.ENODEV;
     const { instance } = entry;
     if (operation === 'get_free') return instance.getFree({ pid, userns: ownerOf(pid) });
     if (operation === 'add') return instance.add(argument, { pid, userns: ownerOf(pid) });
+    if (operation === 'rescan' || operation === 'attach') {
+      const caller = { pid, userns: ownerOf(pid) };
+      const asked = { request, socketFd: argument, device: entry.device, caller };
+      const attaching = { module: parts.module, server, partShift: parts.partShift };
+      const result = await (operation === 'rescan'
+        ? instance.rescan(argument)
+        : attachImage(attaching, instance, asked));
+      // Some may be there also after an error.
+      await linkPartitionsOf([entry]);
+      return result;
+    }
     return operation === 'remove' ? instance.remove(argument) : instance.unlink(argument);
+  }
+
+  async function linkPartitionsOf(entries: readonly Entry[]): Promise<void> {
+    const placed = entries.flatMap(({ partitions, instance, record }) => {
+      const numbers = instance.devices().map(({ number }) => number);
+      return partitions && numbers.length > 0 ? [{ partitions, numbers, record }] : [];
+    });
+    if (placed.length === 0) return;
+    const names = await readPartitionNames();
+    const updates = placed.map(({ partitions, numbers, record }) =>
+      partitions.update(numbers, names).catch((error: unknown) => parts.onError(error, record.name)),
+    );
+    await Promise.all(updates);
   }
 
   /** Empty: the caller has gone, or is of the initial user namespace. */
@@ -291,11 +400,14 @@ export function openRegistry(parts: RegistryParts): Registry {
     ending.set(entry.record.id, entry);
     update(entry, { reaping: true });
     closeMount(entry);
-    const { name } = entry.record;
+    const { id, name } = entry.record;
+    if (!unplace) parts.forwarding.close(id);
     if (unplace)
       await parts.placement.unplace(name).catch((error: unknown) => parts.onError(error, `unplace ${name}`));
     else parts.placement.release(name);
-    return reap(entry, REAP_MS);
+    const report = await reap(entry, REAP_MS);
+    parts.forwarding.finish(id);
+    return report;
   }
 
   async function reap(entry: Entry, deadlineMs: number): Promise<ReapReport> {
@@ -343,8 +455,8 @@ export function openRegistry(parts: RegistryParts): Registry {
   }
 
   function reportOf({ instance, record, served }: Entry): InstanceReport {
-    const { name, max, uidBase, gidBase, container } = record;
+    const { name, max, uidBase, gidBase, container, uevents = false } = record;
     const state = served === null ? 'ending' : container ? 'placed' : 'waiting';
-    return { name, max, uidBase, gidBase, state, container, devices: instance.devices() };
+    return { name, max, uidBase, gidBase, uevents, state, container, devices: instance.devices() };
   }
 }

@@ -19,6 +19,10 @@ export interface InstanceRecord {
   gidBase: number;
   devices: readonly KeptDevice[];
   container: ContainerProcess | null;
+  /** The host's own, which no container has and which owns no devices. */
+  host?: true;
+  /** Whether its container hears of its devices by uevents. */
+  uevents?: boolean;
   /** It has ended; what is left of it is to be removed. */
   reaping: boolean;
 }

@@ -50,6 +50,11 @@ export function loopNumberOf(text: Buffer): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
+/** Whether the device itself has gone: nothing about it follows. */
+export function isDiskRemoval(text: Buffer): boolean {
+  return /^remove@\/devices\/virtual\/block\/loop\d{1,7}\0/.test(text.toString('latin1', 0, 64));
+}
+
 /** The kernel numbers what is sent in its name itself. */
 function withoutSequence(text: Buffer): Buffer {
   const parts = text.toString('latin1').split('\0');

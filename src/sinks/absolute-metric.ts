@@ -22,7 +22,7 @@ export interface AbsoluteMetric {
   help: string;
   type: 'counter' | 'gauge' | 'histogram';
   /** Called once a scrape. */
-  samples: () => Sample[];
+  samples: () => Sample[] | Promise<Sample[]>;
 }
 
 export function registerAbsolute(registry: Registry, { name, help, type, samples }: AbsoluteMetric): void {
@@ -31,7 +31,7 @@ export function registerAbsolute(registry: Registry, { name, help, type, samples
     help,
     type,
     aggregator: 'sum',
-    get: async () => ({ name, help, type, values: samples() }),
+    get: async () => ({ name, help, type, values: await samples() }),
   };
   registry.registerMetric(metric as unknown as Metric<string>);
 }

@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import type { Life } from '../devices/registry.js';
 import type { LoopEvent } from '../events/decode.js';
+import type { Container } from '../identity/container.js';
 import {
   type IoctlEvent,
   LOOP_COMMAND_NAMES,
@@ -16,15 +17,19 @@ import type { AuditDevice, AuditRecord } from './audit-record.js';
 /** All but what only the log knows: the sequence number and the clock's offset. */
 export type AuditEntry = Omit<AuditRecord, 'seq' | 'wallOffsetNs'>;
 
-/** `device` is undefined for a control ioctl that named none. `life`: as it is after the event. */
+/** `device` is undefined for a control ioctl that named none. `life`: as it is after the event. `container`: the caller's. */
 export function entryOfEvent(
   event: LoopEvent,
   device: AuditDevice | undefined,
   life: Life | undefined,
+  container?: Container,
 ): AuditEntry {
-  return event.kind === 'ioctl'
-    ? ioctlEntry(event.record, event.backingPath, device, life)
-    : ueventEntry(event.record, device);
+  const entry =
+    event.kind === 'ioctl'
+      ? ioctlEntry(event.record, event.backingPath, device, life)
+      : ueventEntry(event.record, device);
+  if (container !== undefined) entry.container = container;
+  return entry;
 }
 
 /** A life that ended without an ioctl of its own: autoclear, or the last close after LOOP_CLR_FD. */
@@ -33,6 +38,7 @@ export function entryOfLifeEnd(
   device: AuditDevice,
   life: Life,
   ownerAfter: bigint,
+  container?: Container,
 ): AuditEntry {
   return {
     bootNs: record.header.bootNs,
@@ -40,6 +46,7 @@ export function entryOfLifeEnd(
     command: 'release',
     device: { ...device, diskseq: life.diskseq },
     caller: record.emitter,
+    ...(container && { container }),
     ...(life.backing.path !== '' && { backing: life.backing }),
     owner: { before: life.holder, after: ownerAfter },
   };

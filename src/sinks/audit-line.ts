@@ -20,7 +20,7 @@ import { timeText } from './time-text.js';
 /** Longest line in bytes unless told, without the newline. */
 export const DEFAULT_MAX_LINE_BYTES = 8192;
 
-// PATH_MAX first: nearly every line fits. The last always fits: 15 strings of 16 units, escaped, and the numbers.
+// PATH_MAX first: nearly every line fits. The last always fits: 16 strings of 16 units, escaped, and the numbers.
 const STRING_LIMITS = [4096, 1024, 256, 64, 16];
 
 /** One line without its newline. Strings are cut, the same limit for all, until it fits `maxLineBytes` (4096 or more). */
@@ -74,14 +74,29 @@ function callerText(caller: AuditCaller, limit: number): string {
   return `${text},"netns":${numberText(caller.netns)},"cgroup_id":${integerText(caller.cgroupId)}}`;
 }
 
-function containerText({ runtime, id, name, pod, source }: AuditContainer, limit: number): string {
-  const parts: string[] = [];
-  if (runtime !== undefined) parts.push(`"runtime":${stringText(runtime, limit)}`);
-  if (id !== undefined) parts.push(`"id":${stringText(id, limit)}`);
-  if (name !== undefined) parts.push(`"name":${stringText(name, limit)}`);
-  if (pod !== undefined) parts.push(`"pod":${stringText(pod, limit)}`);
-  if (source !== undefined) parts.push(`"source":${stringText(source, limit)}`);
-  return `{${parts.join(',')}}`;
+/** One container is in very many lines, and does not change. */
+const containerTexts = new WeakMap<AuditContainer, string>();
+
+function containerText(container: AuditContainer, limit: number): string {
+  if (limit !== STRING_LIMITS[0]) return containerTextWithin(container, limit);
+  let text = containerTexts.get(container);
+  if (text === undefined) {
+    text = containerTextWithin(container, limit);
+    containerTexts.set(container, text);
+  }
+  return text;
+}
+
+function containerTextWithin(container: AuditContainer, limit: number): string {
+  const { runtime, id, name, pod, source, confidence } = container;
+  let text = '';
+  if (runtime !== undefined) text += `,"runtime":${stringText(runtime, limit)}`;
+  if (id !== undefined) text += `,"id":${stringText(id, limit)}`;
+  if (name !== undefined) text += `,"name":${stringText(name, limit)}`;
+  if (pod !== undefined) text += `,"pod":${stringText(pod, limit)}`;
+  if (source !== undefined) text += `,"source":${stringText(source, limit)}`;
+  if (confidence !== undefined) text += `,"confidence":${stringText(confidence, limit)}`;
+  return `{${text.slice(1)}}`;
 }
 
 function backingText({ dev, inode, path }: AuditBacking, limit: number): string {

@@ -43,13 +43,16 @@ export interface AuditOpener {
   userns: Integer;
 }
 
+/** Of the caller. */
 export interface AuditContainer {
   runtime?: string;
   id?: string;
   name?: string;
+  /** Uid of the Kubernetes pod. */
   pod?: string;
-  /** What told: `cgroup`, `cri`. */
+  /** What told: `cgroup`, `docker state file`. */
   source?: string;
+  confidence?: string;
 }
 
 export interface AuditBacking {

@@ -15,17 +15,19 @@ import {
 } from '../kernel/abi.js';
 import { readCounters, readDurations } from '../kernel/counters.js';
 import { type HookName, type HookOutcome, hookLinkPairs } from '../kernel/hooks.js';
+import type { ProgramStats } from '../kernel/native.js';
 import type { LoadedPrograms } from '../kernel/programs.js';
 import { RECEIVER_CLASSES, type Receiver } from '../kernel/receivers.js';
-import type { DeviceInfo, MetricsLabels, MetricsSource } from './metrics-source.js';
+import { REFUSAL_LIMITS } from '../loopfs/quota.js';
+import type { DeviceInfo, LoopfsCounts, MetricsLabels, MetricsSource } from './metrics-source.js';
 
 const DEVICE_STATES = ['bound', 'unbound'] as const;
 const FILTER_MODES = ['off', 'observe', 'hide'];
 
 export interface KernelMetricsOptions {
   programs: LoadedPrograms;
-  /** Those whose run counts are shown. */
-  programNames: readonly string[];
+  /** Of what is attached, by name: a gate has that of the program that it passes calls on to. */
+  programRuns: () => ReadonlyMap<string, ProgramStats>;
   inventory: Inventory;
   outcomes: () => ReadonlyMap<HookName, readonly HookOutcome[]>;
   receivers: () => readonly Receiver[];
@@ -33,6 +35,7 @@ export interface KernelMetricsOptions {
   auditLines: () => { written: number; lost: number };
   records: () => RecordTotals;
   filterMode: () => string;
+  loopfs: () => Promise<LoopfsCounts | undefined>;
   build: { version: string; revision: string };
 }
 
@@ -48,11 +51,10 @@ const resultNames = [...IOCTL_RESULT_NAMES.values()].map((name) =>
 export function createKernelMetrics(options: KernelMetricsOptions): MetricsSource {
   const { programs, inventory } = options;
   const counters = (map: string) => (): Float64Array => readCounters(programs.map(map));
-  const handles = options.programNames.map((name) => programs.program(name));
-  // One walk over sysfs serves the three families of a scrape.
+  // One walk over sysfs, and one reading of the programs, serve the three families of a scrape.
   const devices = rememberBriefly(() => inventory.devices());
   return {
-    labels: labelsOf(options),
+    labels: labelsOf(),
     build: options.build,
     ioctls: counters('ioctl_counts'),
     ioctlDurations: () => readDurations(programs.map('ioctl_durations')),
@@ -71,18 +73,22 @@ export function createKernelMetrics(options: KernelMetricsOptions): MetricsSourc
       return RECEIVER_CLASSES.map((each) => list.filter((receiver) => receiver.class === each).length);
     },
     orphans: () => devices().filter(({ orphan }) => orphan).length,
-    programRuns: () =>
-      handles.map((program) => {
-        const { runs, runNs, missed } = program.stats();
-        return { runs: Number(runs), seconds: Number(runNs) / 1e9, missed: Number(missed) };
-      }),
+    programRuns: rememberBriefly(() =>
+      Array.from(options.programRuns(), ([program, { runs, runNs, missed }]) => ({
+        program,
+        runs: Number(runs),
+        seconds: Number(runNs) / 1e9,
+        missed: Number(missed),
+      })),
+    ),
     auditLines: options.auditLines,
     records: options.records,
     filterMode: options.filterMode,
+    loopfs: options.loopfs,
   };
 }
 
-function labelsOf({ programNames }: KernelMetricsOptions): MetricsLabels {
+function labelsOf(): MetricsLabels {
   return {
     commands: [...LOOP_COMMAND_NAMES.values()],
     results: resultNames,
@@ -96,8 +102,9 @@ function labelsOf({ programNames }: KernelMetricsOptions): MetricsLabels {
     dropReasons: lowerNames(DROP_REASON_NAMES),
     hooks: hookLinkPairs(),
     receiverClasses: RECEIVER_CLASSES,
-    programs: programNames,
     filterModes: FILTER_MODES,
+    loopfsStates: DEVICE_STATES,
+    refusalLimits: REFUSAL_LIMITS,
   };
 }
 
@@ -116,9 +123,17 @@ function isInformative({ state, owner }: DeviceView): boolean {
   return state === 'bound' || owner.class === 'userns';
 }
 
-function infoOf({ name, diskseq, owner }: DeviceView): DeviceInfo {
-  const userns = owner.userns ? String(owner.userns.inum) : owner.class;
-  return { device: name, diskseq: String(diskseq), userns, containerId: '', runtime: '' };
+/** A runtime's own ids are half as long; what a container chose does not make a label longer. */
+const MAX_CONTAINER_ID = 128;
+
+function infoOf({ name, diskseq, owner, container }: DeviceView): DeviceInfo {
+  return {
+    device: name,
+    diskseq: String(diskseq),
+    userns: owner.userns ? String(owner.userns.inum) : owner.class,
+    containerId: container?.id.slice(0, MAX_CONTAINER_ID) ?? '',
+    runtime: container?.runtime ?? '',
+  };
 }
 
 function countDevices(devices: readonly DeviceView[]): number[] {

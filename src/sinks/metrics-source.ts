@@ -23,8 +23,16 @@ export interface MetricsLabels {
   dropReasons: readonly string[];
   hooks: readonly { hook: string; link: string }[];
   receiverClasses: readonly string[];
-  programs: readonly string[];
   filterModes: readonly string[];
+  /** Of containers' devices in loopfs. */
+  loopfsStates: readonly string[];
+  refusalLimits: readonly string[];
+}
+
+export interface LoopfsCounts {
+  instances: number;
+  devices: Readonly<Record<string, number>>;
+  refusals: Readonly<Record<string, number>>;
 }
 
 export interface DurationCounts {
@@ -66,11 +74,13 @@ export interface MetricsSource {
   /** [receiver class] */
   receivers(): ArrayLike<number>;
   orphans(): number;
-  /** [program] */
-  programRuns(): ArrayLike<{ runs: number; seconds: number; missed: number }>;
+  /** Of the programs that are attached. */
+  programRuns(): readonly { program: string; runs: number; seconds: number; missed: number }[];
   /** Of the ring of events, over all CPUs. */
   records(): { produced: number; delivered: number; unaccounted: number };
   auditLines(): { written: number; lost: number };
+  /** Undefined while the process of loopfs does not answer. */
+  loopfs(): Promise<LoopfsCounts | undefined>;
   /** One of `labels.filterModes`. */
   filterMode(): string;
 }

@@ -2,7 +2,7 @@
 import { Registry } from 'prom-client';
 import { closedSeries, type Labels, labelProduct, registerAbsolute, type Sample } from './absolute-metric.js';
 import { durationSamples } from './duration-histogram.js';
-import type { MetricsSource } from './metrics-source.js';
+import type { LoopfsCounts, MetricsSource } from './metrics-source.js';
 
 export interface MetricsOptions {
   /** Whether loop_device_info exists at all. */
@@ -25,6 +25,7 @@ export function createMetrics(source: MetricsSource, options: MetricsOptions): M
   addUevents(registry, source);
   addEvents(registry, source);
   addPrograms(registry, source);
+  addLoopfs(registry, source);
   addSelf(registry, source, () => lastScrapeSeconds);
   return {
     contentType: registry.contentType,
@@ -44,7 +45,7 @@ function add(
   type: 'counter' | 'gauge',
   name: string,
   help: string,
-  samples: () => Sample[],
+  samples: () => Sample[] | Promise<Sample[]>,
 ) {
   registerAbsolute(registry, { name: `loopwarden_${name}`, help, type, samples });
 }
@@ -173,6 +174,8 @@ function addRecords(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'records_unaccounted', missing, [{}], () => [totals.unaccounted]);
 }
 
+type ProgramRuns = ReturnType<MetricsSource['programRuns']>[number];
+
 const RECORD_STATES: Labels[] = [{ state: 'produced' }, { state: 'delivered' }];
 const RING_STATES: Labels[] = [{ state: 'available' }, { state: 'size' }];
 const LINE_RESULTS = ['written', 'lost'];
@@ -182,17 +185,49 @@ function addPrograms(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'hook_attached', '1 for the link that a hook is attached by.', hooks, () =>
     source.hooksAttached(),
   );
-  const programs = labelProduct({ program: source.labels.programs });
-  counter(registry, 'program_runs_total', 'Runs of each BPF program.', programs, () =>
-    Array.from(source.programRuns(), ({ runs }) => runs),
-  );
+  const perProgram = (name: string, help: string, count: (runs: ProgramRuns) => number): void =>
+    add(registry, 'counter', name, help, () =>
+      source.programRuns().map((runs) => ({ labels: { program: runs.program }, value: count(runs) })),
+    );
+  perProgram('program_runs_total', 'Runs of each BPF program.', ({ runs }) => runs);
   const missed = 'Calls that a BPF program was not run for, since it was running on that CPU already.';
-  counter(registry, 'program_missed_total', missed, programs, () =>
-    Array.from(source.programRuns(), (each) => each.missed),
-  );
+  perProgram('program_missed_total', missed, (each) => each.missed);
   const help = 'Time spent in each BPF program; 0 unless the kernel counts it (kernel.bpf_stats_enabled).';
-  counter(registry, 'program_run_seconds_total', help, programs, () =>
-    Array.from(source.programRuns(), ({ seconds }) => seconds),
+  perProgram('program_run_seconds_total', help, ({ seconds }) => seconds);
+}
+
+/** Of another process: while it does not answer nothing is known, and 0 would be a counter that began anew. */
+function addLoopfs(registry: Registry, source: MetricsSource): void {
+  const { loopfsStates: state, refusalLimits: limit } = source.labels;
+  const up = '1 while the process of loopfs answers; without it the others of loopfs are absent.';
+  add(registry, 'gauge', 'loopfs_up', up, async () => [
+    { value: (await source.loopfs()) === undefined ? 0 : 1 },
+  ]);
+  const addCounts = (
+    type: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    series: Labels[],
+    read: (counts: LoopfsCounts) => number[],
+  ): void =>
+    add(registry, type, name, help, async () => {
+      const counts = await source.loopfs();
+      return counts === undefined ? [] : closedSeries(series, () => read(counts))();
+    });
+  addCounts(
+    'gauge',
+    'loopfs_instances',
+    "Instances of loopfs; the host's own is not counted.",
+    [{}],
+    (each) => [each.instances],
+  );
+  const devices = 'Loop devices in instances of loopfs, by state.';
+  addCounts('gauge', 'loopfs_devices', devices, labelProduct({ state }), (each) =>
+    state.map((name) => each.devices[name] ?? 0),
+  );
+  const refusals = 'Devices that a container was refused (ENOSPC), by the limit that it had come to.';
+  addCounts('counter', 'loopfs_refusals_total', refusals, labelProduct({ limit }), (each) =>
+    limit.map((name) => each.refusals[name] ?? 0),
   );
 }
 

@@ -1,5 +1,5 @@
 /** Talks to the agent over its Unix socket; what the commands use. */
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { createError, isErrorCode, LoopwardenError, reasonOf } from '../errors.js';
 import { jsonText } from '../sinks/json-text.js';
 import type { Route } from './router.js';
@@ -16,20 +16,34 @@ const TIMEOUT_MS = 10_000;
 
 type Absent = 'ERR_AGENT_NOT_RUNNING' | 'ERR_LOOPFS_NOT_RUNNING';
 
-/** `absent`: the error when nobody answers. */
+/** How many requests of a client that keeps its connections are under way at once; the others wait. */
+const CONNECTIONS = 8;
+/** Less than the agent keeps them (http-limits.ts), so that none is used at the moment when it is closed. */
+const IDLE_MS = 2000;
+
+/**
+ * `absent`: the error when nobody answers; `timeoutMs`: the most that a request takes. `keep`: connections for the next
+ * request, for a client that asks often.
+ */
 export function createControlClient(
   socketPath: string,
   absent: Absent = 'ERR_AGENT_NOT_RUNNING',
+  { keep = false, timeoutMs = TIMEOUT_MS } = {},
 ): ControlClient {
+  // Without it: a connection that is kept would keep a command alive after its only request.
+  const kept = keep && new Agent({ keepAlive: true, maxSockets: CONNECTIONS, timeout: IDLE_MS });
   return {
     async request(method, path, body) {
-      const call = startCall(socketPath, method, path, body);
-      call.setTimeout(TIMEOUT_MS, () => call.destroy(new Error('no answer within 10 s')));
-      const response = await responseTo(call, socketPath, absent);
-      return parseAnswer(await readText(response), response);
+      try {
+        return await request(method, path, body);
+      } catch (error) {
+        // Nobody has read it: the agent had gone, and the next connection is to the next one.
+        if (kept && isBroken(error as Error)) return request(method, path, body);
+        throw error;
+      }
     },
     async *stream(path) {
-      const call = startCall(socketPath, 'GET', path);
+      const call = startCall(socketPath, false, 'GET', path);
       try {
         const response = await responseTo(call, socketPath, absent);
         if (response.statusCode !== 200) parseAnswer(await readText(response), response);
@@ -39,13 +53,34 @@ export function createControlClient(
       }
     },
   };
+
+  async function request(method: string, path: string, body?: unknown): Promise<unknown> {
+    const call = startCall(socketPath, kept, method, path, body);
+    const late = new Error(`no answer within ${timeoutMs / 1000} s`);
+    const timer = setTimeout(() => call.destroy(late), timeoutMs);
+    try {
+      const response = await responseTo(call, socketPath, absent);
+      return parseAnswer(await readText(response), response);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }
 
-function startCall(socketPath: string, method: string, path: string, body?: unknown): ClientRequest {
+function isBroken({ cause }: Error): boolean {
+  return (cause as NodeJS.ErrnoException | undefined)?.code === 'EPIPE';
+}
+
+function startCall(
+  socketPath: string,
+  agent: Agent | false,
+  method: string,
+  path: string,
+  body?: unknown,
+): ClientRequest {
   const payload = body === undefined ? '' : jsonText(body);
-  // No agent of connections: one would keep the process alive after its only request.
   const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) };
-  const call = httpRequest({ socketPath, method, path, agent: false, headers });
+  const call = httpRequest({ socketPath, method, path, agent, headers });
   call.end(payload);
   return call;
 }

@@ -49,7 +49,7 @@ async function statOf(path: string) {
   }
 }
 
-function isAnswered(path: string): Promise<boolean> {
+export function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const probe = connect(path);
     probe.once('connect', () => {

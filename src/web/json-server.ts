@@ -75,6 +75,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_NO_SUCH_INSTANCE: 404,
   ERR_INSTANCE_EXISTS: 409,
   ERR_INSTANCE_PLACED: 409,
+  ERR_HOST_INSTANCE: 409,
 };
 
 function statusOf({ code }: LoopwardenError): number {

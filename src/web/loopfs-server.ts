@@ -23,6 +23,7 @@ const INSTANCES = '/api/v1/instances';
 function loopfsRoutes(registry: Promise<Registry>): Route<Handler>[] {
   const nameOf = ({ params }: Exchange): string => parseInstanceName(params.name);
   return [
+    { method: 'GET', path: '/api/v1/statistics', handler: async () => (await registry).statistics() },
     { method: 'GET', path: INSTANCES, handler: async () => (await registry).list() },
     {
       method: 'POST',

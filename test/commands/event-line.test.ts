@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { renderEvent } from '../../src/commands/event-line.js';
+import type { Container } from '../../src/identity/container.js';
 import { entryOfEvent } from '../../src/sinks/audit-events.js';
 import { formatAuditLine } from '../../src/sinks/audit-line.js';
-import { caller, INITIAL, ioctlEvent, LOOP3, ueventEvent } from '../event-fixture.js';
+import { caller, INITIAL, ioctlEvent, LOOP3, ueventEvent, WEB } from '../event-fixture.js';
 import { assertHarmless, HOSTILE_NAMES } from './terminal.js';
 
 const DEVICE = { name: 'loop3', devno: LOOP3, diskseq: 9n };
 
 /** The line of the audit log for an event, as the agent gives it. */
-function lineOf(event: Parameters<typeof entryOfEvent>[0]): string {
-  const entry = entryOfEvent(event, DEVICE, undefined);
+function lineOf(event: Parameters<typeof entryOfEvent>[0], container?: Container): string {
+  const entry = entryOfEvent(event, DEVICE, undefined, container);
   return formatAuditLine({ ...entry, seq: 1, wallOffsetNs: 1_700_000_000_000_000_000n });
 }
 
@@ -22,6 +23,15 @@ test('an ioctl is one line: when, what, on which device, how it ended, who, with
   );
   const failed = ioctlEvent({ result: -16, caller: caller(INITIAL) });
   assert.match(renderEvent(lineOf(failed)), / loop3 {3}EBUSY {3}losetup\[100\] uid 0 host$/);
+});
+
+test('a container is told by its name; a unit of the host is not one', () => {
+  assert.match(
+    renderEvent(lineOf(ioctlEvent({}, '/srv/disk.img'), WEB)),
+    / uid 100000 userns 4026532101 docker\/web \/srv\/disk\.img$/,
+  );
+  const unit: Container = { ...WEB, runtime: 'systemd', id: 'cron.service', name: 'cron' };
+  assert.match(renderEvent(lineOf(ioctlEvent({}, '/srv/disk.img'), unit)), / 4026532101 \/srv\/disk\.img$/);
 });
 
 test('a uevent tells its verdict and the rule', () => {
@@ -55,6 +65,7 @@ test('hostile names never reach the terminal raw', () => {
       device: { name },
       result: name,
       verdict: name,
+      container: { runtime: name, id: name, name },
       backing: { path: name },
     };
     assertHarmless(renderEvent(JSON.stringify(raw)), 1, what);

@@ -7,9 +7,20 @@ import { explain } from '../../src/commands/explain.js';
 import { filter } from '../../src/commands/filter.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { LoopwardenError } from '../../src/errors.js';
+import type { Container } from '../../src/identity/container.js';
 import type { DeviceReport } from '../../src/web/agent-api.js';
 import type { ControlClient } from '../../src/web/control-client.js';
+import { WEB } from '../event-fixture.js';
 import { assertHarmless, HOSTILE_NAMES } from './terminal.js';
+
+const SESSION: Container = {
+  runtime: 'systemd',
+  id: 'session-3.scope',
+  unit: 'session-3.scope',
+  confidence: 'high',
+  source: 'cgroup',
+  cgroup: '/user.slice/user-0.slice/session-3.scope',
+};
 
 const LOADED = loadConfig({ defaultPath: '/nonexistent/config.yaml' });
 
@@ -29,6 +40,7 @@ const CONTAINERS: DeviceReport = {
   },
   orphan: false,
   attachedBy: { pid: 100, comm: 'losetup', uid: 100_000 },
+  container: WEB,
   hidden: true,
   verdict: { verdict: 'hide', rule: 'holder', words: 'a user namespace attached its backing file' },
 };
@@ -38,6 +50,7 @@ const HOSTS: DeviceReport = {
   devno: '7:4',
   owner: { class: 'initial', as: 'holder', userns: null },
   attachedBy: null,
+  container: SESSION,
   hidden: false,
   verdict: { verdict: 'deliver', rule: 'initial_owner', words: 'it belongs to the host' },
 };
@@ -47,6 +60,7 @@ const FREE: DeviceReport = {
   devno: '7:5',
   state: 'unbound',
   backing: null,
+  container: null,
   owner: { class: 'unknown', as: null, userns: null },
 };
 
@@ -80,9 +94,9 @@ test('devices lists those with a file or a container’s, and with --all every o
   assert.equal(
     (await run(devices, list)).text,
     [
-      'NAME   DEVNO  DISKSEQ  STATE  OWNER   USERNS      UID   HIDDEN  BACKING-FILE',
-      'loop3  7:3    9        bound  userns  4026532101  1000  yes     /srv/disk.img',
-      'loop4  7:4    9        bound  host    -           -     no      /srv/disk.img',
+      'NAME   DEVNO  DISKSEQ  STATE  OWNER   CONTAINER                USERNS      UID   HIDDEN  BACKING-FILE',
+      'loop3  7:3    9        bound  userns  docker/web               4026532101  1000  yes     /srv/disk.img',
+      'loop4  7:4    9        bound  host    systemd/session-3.scope  -           -     no      /srv/disk.img',
     ].join('\n'),
   );
   assert.match((await run(devices, list, { options: { all: true } })).text, /^loop5 .* unknown .* no +-$/m);
@@ -115,6 +129,29 @@ test('explain says whose a device is, what the host’s udev gets, and the rule'
   );
 });
 
+test('explain says which container it is, who told, and how sure that is', async () => {
+  const sentence = async (container: Container | null) =>
+    /^container +(.*)$/m.exec(
+      (await run(explain, { ...CONTAINERS, container }, { args: ['loop3'] })).text,
+    )?.[1];
+  assert.equal(
+    await sentence({ ...WEB, pod: 'p', unit: 'u.scope', nested: { runtime: 'docker', id: 'ab'.repeat(32) } }),
+    `docker web (id ${WEB.id}); pod p; unit u.scope; inside it, by its own account, docker/abababababab; ` +
+      'told by: docker state file, high confidence',
+  );
+  assert.equal(await sentence(SESSION), 'systemd session-3.scope; told by: cgroup, high confidence');
+  assert.equal(await sentence(null), 'not known');
+});
+
+test('a container without a name has its short id, and a long name leaves room for the rest', async () => {
+  const word = async (container: Container) =>
+    /userns +(\S+)/.exec((await run(devices, [{ ...CONTAINERS, container }])).text)?.[1];
+  const { name, ...nameless } = WEB;
+  assert.equal(name, 'web');
+  assert.equal(await word(nameless), 'docker/4f797c539e6c');
+  assert.equal(await word({ ...WEB, name: 'n'.repeat(255) }), `docker/${'n'.repeat(32)}…`);
+});
+
 test('a name cannot lead explain to another place of the API', async () => {
   const { asked } = await run(explain, FREE, { args: ['../filter?x=1#'] });
   assert.deepEqual(asked, [['GET', '/api/v1/devices/..%2Ffilter%3Fx%3D1%23']]);
@@ -144,8 +181,9 @@ test('hostile names never reach the terminal raw', async () => {
       ...CONTAINERS,
       backing: { path: name, offset: 0, sizelimit: 0 },
       attachedBy: { pid: 1, comm: name, uid: 0 },
+      container: { ...WEB, id: name, name, pod: name, unit: name, nested: { runtime: 'lxc', id: name } },
     };
     assertHarmless((await run(devices, [device])).text, 2, what);
-    assertHarmless((await run(explain, device, { args: ['loop3'] })).text, 6, what);
+    assertHarmless((await run(explain, device, { args: ['loop3'] })).text, 7, what);
   }
 });

@@ -14,6 +14,7 @@ import {
   LOOP3,
   ueventEvent,
   unboundState,
+  WEB,
 } from '../event-fixture.js';
 
 const PATH = '/srv/disk.img';
@@ -58,7 +59,7 @@ for (const command of ['LOOP_CONFIGURE', 'LOOP_SET_FD'] as const) {
   test(`${command} begins a life`, () => {
     const registry = createRegistry(0);
     const after = configState({ flags: 5 });
-    const change = registry.apply(ioctlEvent({ command: LOOP_COMMAND[command], after }, PATH));
+    const change = registry.apply(ioctlEvent({ command: LOOP_COMMAND[command], after }, PATH), WEB);
     assert.deepEqual(change, { device: registry.get(LOOP3), ended: undefined });
     assert.deepEqual(registry.get(LOOP3), {
       devno: LOOP3,
@@ -68,6 +69,7 @@ for (const command of ['LOOP_CONFIGURE', 'LOOP_SET_FD'] as const) {
         diskseq: 9n,
         holder: CONTAINER,
         caller: caller(),
+        container: WEB,
         backing: { dev: (8 << 20) | 1, inode: 42n, path: PATH },
         config: { offset: 4096n, sizelimit: 65_536n, flags: 5, blockSize: 512 },
         beganBootNs: 5_000_000_000n,
@@ -301,6 +303,7 @@ test('what sysfs has is adopted: the life of a bound device, none of a free one'
     diskseq: 9n,
     holder: 0n,
     caller: undefined,
+    container: undefined,
     backing: { dev: 0, inode: 0n, path: '/srv/old.img' },
     config: { offset: 512n, sizelimit: 1024n, flags: 1 | 4 | 8 | 16, blockSize: 0 },
     beganBootNs: 0n,
@@ -376,4 +379,15 @@ test('whatever comes in whatever order, there are no more devices than numbers',
       assert.ok(registry.size() <= 3);
     }),
   );
+});
+
+test('a life keeps the container of who attached the file, whoever comes later', () => {
+  const registry = createRegistry(0);
+  registry.apply(ioctlEvent({}, PATH), WEB);
+  const other = { ...WEB, name: 'other' };
+  registry.apply(ioctlEvent({ command: LOOP_COMMAND.LOOP_SET_STATUS64 }), other);
+  registry.apply(ioctlEvent({ result: -16 }), other);
+  registry.apply(ueventEvent(), other);
+  assert.equal(lifeIn(registry)?.container, WEB);
+  assert.equal(registry.apply(ueventEvent(END), other).ended?.container, WEB);
 });

@@ -22,8 +22,9 @@ async function killInStorm(t: TestContext, kills: number): Promise<void> {
   await agent.settle();
 
   // Where each socket has a filter of its own, those opened while no agent ran have none: the witness has.
-  assert.deepEqual(everySocket ? heard.owned : heard.ownedByWitness, []);
-  assert.deepEqual(heard.missing, []);
+  // Of the first ones only: the difference of long lists takes minutes to print.
+  assert.deepEqual((everySocket ? heard.owned : heard.ownedByWitness).slice(0, 5), []);
+  assert.deepEqual(heard.missing.slice(0, 5), []);
   const lines = stormLines(agent.audit());
   assert.equal(lines.length, ioctls);
   assert.equal(new Set(lines.map((line) => `${line.boot_ns} ${line.caller.tid}`)).size, ioctls);
@@ -36,11 +37,13 @@ async function killInStorm(t: TestContext, kills: number): Promise<void> {
   rmSync(environment.auditPath);
 }
 
-test('kill -9 in a storm shows nothing of a container, hides nothing of the host, and every ioctl is one line', async (t) => {
-  await startUdevd(t);
-  for (let done = 0; done < KILLS; done += KILLS_IN_STORM)
-    await killInStorm(t, Math.min(KILLS_IN_STORM, KILLS - done));
-});
+for (let done = 0; done < KILLS; done += KILLS_IN_STORM) {
+  const kills = Math.min(KILLS_IN_STORM, KILLS - done);
+  test(`kill -9 in a storm shows nothing of a container, hides nothing of the host, and every ioctl is one line (${done + 1} to ${done + kills})`, async (t) => {
+    await startUdevd(t);
+    await killInStorm(t, kills);
+  });
+}
 
 test('an upgrade and a downgrade across a change of the record layout show nothing, and tell every gap', async (t) => {
   await startUdevd(t);
@@ -63,8 +66,9 @@ test('an upgrade and a downgrade across a change of the record layout show nothi
   const { heard, ioctls } = await storm.end();
   await agent.settle();
 
-  assert.deepEqual(everySocket ? heard.owned : heard.ownedByWitness, []);
-  assert.deepEqual(heard.missing, []);
+  // Of the first ones only: the difference of long lists takes minutes to print.
+  assert.deepEqual((everySocket ? heard.owned : heard.ownedByWitness).slice(0, 5), []);
+  assert.deepEqual(heard.missing.slice(0, 5), []);
   const gaps = agent.audit().filter(({ command }) => command === 'gap');
   const untold = ioctls - stormLines(agent.audit()).length;
   const inGaps = gaps.reduce((sum, { gap }) => sum + gap.records, 0);

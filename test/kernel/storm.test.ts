@@ -13,8 +13,10 @@ test('a uevent socket opened in a storm hears of no container’s device, and mi
   const { heard, sockets, ioctls } = await storm.end();
   await agent.settle();
 
-  assert.deepEqual((await seesEverySocket(agent)) ? heard.owned : heard.ownedByWitness, []);
-  assert.deepEqual(heard.missing, []);
+  // Of the first ones only: the difference of long lists takes minutes to print.
+  const owned = (await seesEverySocket(agent)) ? heard.owned : heard.ownedByWitness;
+  assert.deepEqual(owned.slice(0, 5), []);
+  assert.deepEqual(heard.missing.slice(0, 5), []);
   assert.equal(heard.overruns, 0);
   assert.ok(sockets > 10 && heard.checked > 100, `${sockets} sockets, ${heard.checked} deliveries`);
   assert.equal(stormLines(agent.audit()).length, ioctls);

@@ -45,3 +45,16 @@ test('an instance uses up only so many numbers in its life', () => {
   quota.forget('a');
   assert.equal(quota.charge(claim('a')), true);
 });
+
+test('refusals are counted by the limit, the first that was come to', () => {
+  const quota = createQuota({ ...LIMITS, total: 4 });
+  for (const instance of ['a', 'a', 'a', 'b', 'c', 'd']) quota.charge(claim(instance, 'u'));
+  quota.charge(claim('e'));
+  quota.charge(claim('f'));
+  assert.deepEqual(quota.refusals(), { total: 1, instance: 1, instance_numbers: 0, userns: 2 });
+  for (let round = 0; round < 3; round++) {
+    quota.release(claim('a', 'u'));
+    quota.charge(claim('a', 'u'));
+  }
+  assert.deepEqual(quota.refusals(), { total: 1, instance: 1, instance_numbers: 1, userns: 2 });
+});

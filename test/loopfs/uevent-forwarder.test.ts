@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { loadNative } from '../../src/kernel/native.js';
 import { loopNumberOf, openUeventForwarder } from '../../src/loopfs/uevent-forwarder.js';
+import { startContainerMonitor } from '../support/container-monitor.js';
 import { defer } from '../support/defer.js';
 import { tempImage } from '../support/image.js';
 import { ioctls, LOOP_CTL_ADD } from '../support/ioctl.js';
@@ -42,33 +43,7 @@ async function startSource(t: TestContext, onText: (text: Buffer) => void): Prom
 
 test('udevadm in a container hears of its own devices, and of no others', async (t) => {
   const container = await startMappedContainer(t);
-  const child = spawn(
-    'nsenter',
-    [
-      '-t',
-      String(container.pid),
-      '-n',
-      '-U',
-      '-S',
-      '0',
-      '-G',
-      '0',
-      'stdbuf',
-      '-oL',
-      'udevadm',
-      'monitor',
-      '-k',
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  defer(t, async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  let heard = '';
-  child.stdout.on('data', (chunk: Buffer) => (heard += chunk));
-  await eventually('the monitor listens', () => heard.includes('KERNEL - the kernel uevent'));
+  const monitor = await startContainerMonitor(t, container);
 
   const forwarder = await openUeventForwarder(loadNative(), container.pid, (number) => number === OWN);
   defer(t, forwarder.close);
@@ -88,15 +63,15 @@ test('udevadm in a container hears of its own devices, and of no others', async 
   }
   await eventually('the last uevent of the host', () => otherGone);
   const path = `/devices/virtual/block/loop${OWN}`;
-  await eventually('the removal arrives', () => new RegExp(`remove +${path} `).test(heard));
+  await eventually('the removal arrives', () => new RegExp(`remove +${path} `).test(monitor.heard()));
   for (const line of [
     `add +${path} `,
     `change +${path} `,
     `add +${path}/loop${OWN}p1 `,
     `add +/devices/virtual/bdi/7:${OWN} `,
   ])
-    assert.match(heard, new RegExp(line));
-  assert.ok(!heard.includes(String(OTHER)));
+    assert.match(monitor.heard(), new RegExp(line));
+  assert.ok(!monitor.heard().includes(String(OTHER)));
 });
 
 test('only what is about a loop device, its partition or its bdi has a number', () => {
@@ -118,7 +93,7 @@ test('only what is about a loop device, its partition or its bdi has a number', 
   assert.equal(loopNumberOf(Buffer.from('add@/devices/virtual/block/loop7')), undefined, 'without its end');
 });
 
-test('a process in the host’s own network namespace is refused: the kernel tells it already', async () => {
+test('a process in a network namespace of the host is refused: the kernel tells it already', async () => {
   await assert.rejects(
     openUeventForwarder(loadNative(), process.pid, () => true),
     { code: 'EXDEV' },

@@ -22,6 +22,7 @@ const life = (holder: bigint): Life => ({
   diskseq: 9n,
   holder,
   caller: caller(holder),
+  container: undefined,
   backing: { dev: 1, inode: 2n, path: '/srv/disk.img' },
   config: { offset: 0n, sizelimit: 0n, flags: 0, blockSize: 512 },
   beganBootNs: 1n,

@@ -13,6 +13,7 @@ import {
   LOOP3,
   ueventEvent,
   unboundState,
+  WEB,
 } from '../event-fixture.js';
 
 const DEVICE = { name: 'loop3', devno: LOOP3, diskseq: 9n };
@@ -20,6 +21,7 @@ const LIFE: Life = {
   diskseq: 9n,
   holder: CONTAINER,
   caller: caller(),
+  container: undefined,
   backing: { dev: (8 << 20) | 1, inode: 42n, path: '/srv/disk.img' },
   config: { offset: 0n, sizelimit: 0n, flags: 0, blockSize: 512 },
   beganBootNs: 1n,
@@ -155,4 +157,11 @@ test('the end of a life names that life, its file, who ended it, and who owned a
   });
   const unseen = { ...LIFE, backing: { dev: 0, inode: 0n, path: '' } };
   assert.equal('backing' in entryOfLifeEnd(record, DEVICE, unseen, INITIAL), false);
+});
+
+test('every event names the container of whoever caused it', () => {
+  for (const event of [ioctlEvent(), ueventEvent()])
+    assert.equal(entryOfEvent(event, DEVICE, LIFE, WEB).container, WEB);
+  assert.equal(entryOfLifeEnd(ueventEvent().record, DEVICE, LIFE, INITIAL, WEB).container, WEB);
+  assert.equal('container' in entryOfEvent(ioctlEvent(), DEVICE, LIFE), false);
 });

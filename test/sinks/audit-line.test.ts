@@ -34,7 +34,7 @@ const FULL: AuditRecord = {
     cgroupId: 2n ** 60n,
   },
   opener: { uid: 0, userns: 3n },
-  container: { runtime: 'crun', id: 'abc', name: 'n', pod: 'p', source: 'cgroup' },
+  container: { runtime: 'crun', id: 'abc', name: 'n', pod: 'p', source: 'cgroup', confidence: 'high' },
   backing: { dev: (8 << 20) | 1, inode: 77n, path: '/srv/disk.img' },
   config: { offset: 0n, sizelimit: 2n ** 53n + 1n, flags: 1 | 4 | 8 | 16 | 64, blockSize: 512 },
   owner: { before: 3n, after: 4_026_532_000n },
@@ -50,7 +50,7 @@ test('a full record has all fields of the contract, in its order, without spaces
       '"caller":{"pid":10,"tid":11,"start_boot_ns":12,"comm":"losetup","uid":100000,"gid":100000,' +
       '"userns":{"id":4026532000,"inum":4026532001,"level":1,"owner_uid":1000},"pidns":1,"mntns":2,"netns":3,' +
       '"cgroup_id":"1152921504606846976"},"opener":{"uid":0,"userns":3},' +
-      '"container":{"runtime":"crun","id":"abc","name":"n","pod":"p","source":"cgroup"},' +
+      '"container":{"runtime":"crun","id":"abc","name":"n","pod":"p","source":"cgroup","confidence":"high"},' +
       '"backing":{"dev":"8:1","inode":77,"path":"/srv/disk.img"},' +
       '"config":{"offset":0,"sizelimit":"9007199254740993","flags":["READ_ONLY","AUTOCLEAR","PARTSCAN","DIRECT_IO","0x40"],' +
       '"block_size":512},"owner":{"before":3,"after":4026532000},"verdict":"hide","rule":"holder"}',
@@ -162,7 +162,7 @@ test('a line never exceeds its limit, and what is cut says so', () => {
   for (const unit of ['\u0001', '💿', 'ü', 'x']) {
     const long = unit.repeat(4096);
     const device = { name: long, devno: 0, diskseq: 1 };
-    const container = { runtime: long, id: long, name: long, pod: long, source: long };
+    const container = { runtime: long, id: long, name: long, pod: long, source: long, confidence: long };
     const hostile = {
       ...FULL,
       command: long,

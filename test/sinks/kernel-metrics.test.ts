@@ -11,6 +11,7 @@ import type { Receiver, ReceiverClass } from '../../src/kernel/receivers.js';
 import { createKernelMetrics, type KernelMetricsOptions } from '../../src/sinks/kernel-metrics.js';
 import { createMetrics } from '../../src/sinks/metrics.js';
 import { DURATION_BOUNDS_SECONDS } from '../../src/sinks/metrics-source.js';
+import { WEB } from '../event-fixture.js';
 
 /** Those that every kernel takes. */
 const PROGRAMS = [
@@ -35,6 +36,7 @@ function device(more: Partial<DeviceView>): DeviceView {
     owner: { class: 'initial', as: 'holder', userns: null },
     orphan: false,
     attachedBy: null,
+    container: null,
     ...more,
   };
 }
@@ -61,13 +63,14 @@ function inventoryOf(devices: DeviceView[]): Inventory & { walks: number } {
 function sourceWith(more: Partial<KernelMetricsOptions> = {}) {
   return createKernelMetrics({
     programs,
-    programNames: PROGRAMS,
+    programRuns: () => new Map(),
     inventory: inventoryOf([]),
     outcomes: () => new Map(),
     receivers: () => [],
     ringBytes: () => ({ available: 0, size: 0 }),
     records: () => ({ produced: 0, delivered: 0, unaccounted: 0 }),
     auditLines: () => ({ written: 0, lost: 0 }),
+    loopfs: async () => undefined,
     filterMode: () => 'hide',
     build: { version: '0.1.0', revision: 'abc' },
     ...more,
@@ -177,6 +180,24 @@ test('devices are counted by state and owner, orphans by themselves, with one wa
   assert.equal(inventory.walks, 1);
 });
 
+test('the info of a device names its holder’s container, in a label of bounded length', () => {
+  const source = sourceWith({
+    inventory: inventoryOf([
+      device({ container: WEB }),
+      device({ container: { ...WEB, id: 'x'.repeat(255) } }),
+      device({}),
+    ]),
+  });
+  assert.deepEqual(
+    [...source.deviceInfo(10)].map(({ containerId, runtime }) => [containerId, runtime]),
+    [
+      [WEB.id, 'docker'],
+      ['x'.repeat(128), 'docker'],
+      ['', ''],
+    ],
+  );
+});
+
 test('devices that say nothing have no info, and there are never more than the limit', () => {
   const source = sourceWith({
     inventory: inventoryOf([
@@ -230,10 +251,12 @@ test('receivers are counted by class', () => {
   );
 });
 
-test('every program of the hooks has its run counts', () => {
-  const source = sourceWith();
-  assert.equal(source.programRuns().length, source.labels.programs.length);
-  for (const { runs, seconds } of Array.from(source.programRuns())) assert.ok(runs >= 0 && seconds >= 0);
+test('what is attached has its run counts under its name', () => {
+  const stats = { runs: 3n, runNs: 5_000_000_000n, missed: 2n };
+  const source = sourceWith({ programRuns: () => new Map([['lo_ioctl_again_fexit', stats]]) });
+  assert.deepEqual(source.programRuns(), [
+    { program: 'lo_ioctl_again_fexit', runs: 3, seconds: 5, missed: 2 },
+  ]);
 });
 
 test('a whole scrape has every series of the contract from the beginning', async () => {

@@ -37,6 +37,13 @@ test('each value stands beside its own labels', async () => {
     'loopwarden_audit_lines_total{result="written"} 9',
     'loopwarden_filter_mode{mode="hide"} 1',
     'loopwarden_filter_mode{mode="off"} 0',
+    'loopwarden_loopfs_up 1',
+    'loopwarden_loopfs_instances 3',
+    'loopwarden_loopfs_devices{state="bound"} 4',
+    'loopwarden_loopfs_devices{state="unbound"} 1',
+    'loopwarden_loopfs_refusals_total{limit="total"} 0',
+    'loopwarden_loopfs_refusals_total{limit="instance"} 2',
+    '# TYPE loopwarden_loopfs_refusals_total counter',
     'loopwarden_build_info{version="0.1.0",revision="abc"} 1',
     'loopwarden_scrape_duration_seconds 0',
     '# TYPE loopwarden_loop_ioctls_total counter',
@@ -57,6 +64,14 @@ test('the histogram is cumulative and agrees with its count', async () => {
       `${prefix}_sum{command="LOOP_SET_FD"} 42.5`,
       `${prefix}_count{command="LOOP_SET_FD"} 6`,
     ],
+  );
+});
+
+test('while loopfs does not answer there is nothing of it but that', async () => {
+  const lines = await render(metricsFixture({ loopfs: async () => undefined }), OPTIONS);
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('loopwarden_loopfs')),
+    ['loopwarden_loopfs_up 0'],
   );
 });
 

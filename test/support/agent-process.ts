@@ -160,7 +160,7 @@ export async function startAgent(
 }
 
 /** Without what is for the tests: the agent refuses a name with its prefix that it does not know. */
-function agentsOwn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function agentsOwn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('LOOPWARDEN_TEST_')));
 }
 

@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
+import { agentsOwn } from './agent-process.js';
 import { defer } from './defer.js';
 import { removeLoops } from './loopfs.js';
 import { command, type Outcome } from './shell.js';
@@ -33,7 +34,7 @@ export async function startLoopfsHost(
   const folder = tempFolder(t);
   const socket = join(folder, 'loopfs.sock');
   const env = {
-    ...process.env,
+    ...agentsOwn(process.env),
     LOOPWARDEN_LOOPFS_SOCKET: socket,
     LOOPWARDEN_LOOPFS_FOLDER: join(folder, 'state'),
     LOOPWARDEN_LOOPFS_FIRST_NUMBER: String(first),

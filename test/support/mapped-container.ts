@@ -36,6 +36,12 @@ for name in null zero urandom fuse; do : > /mnt/$name; mount --bind /dev/$name /
 ln -s /proc/self/fd /mnt/fd
 mount --rbind /mnt /dev`;
 
+/** Words of nsenter(1): as the root of a process's user namespace, with its network namespace. */
+export const asRootOf = (pid: number): string[] => [
+  ...['-t', String(pid), '-n'],
+  ...['-U', '-S', '0', '-G', '0'],
+];
+
 export interface MappedContainer {
   pid: number;
   /** The host's id of its root. */

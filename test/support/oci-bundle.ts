@@ -47,10 +47,25 @@ export function makeBundle(t: TestContext, options: BundleOptions): string {
   return folder;
 }
 
-/** crun refuses hybrid hierarchies, so it is shown only the first version where both are mounted. */
-export function runBundle(folder: string, id: string): Promise<Outcome> {
-  const script =
-    '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; exec crun --cgroup-manager=cgroupfs run --bundle "$0" "$1"';
+export interface Runtime {
+  name: 'crun' | 'runc';
+  /** The version of cgroups that it finds mounted. */
+  cgroups: 1 | 2;
+}
+
+const CGROUPS = {
+  // crun refuses hybrid hierarchies.
+  1: '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified',
+  2: 'umount -lR /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup',
+};
+
+export function runBundle(
+  folder: string,
+  id: string,
+  { name, cgroups }: Runtime = { name: 'crun', cgroups: 1 },
+): Promise<Outcome> {
+  const manager = name === 'crun' ? '--cgroup-manager=cgroupfs' : '';
+  const script = `${CGROUPS[cgroups]}; exec ${name} ${manager} run --bundle "$0" "$1"`;
   return command('unshare', ['-m', 'sh', '-c', script, folder, id]);
 }
 

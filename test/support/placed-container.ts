@@ -23,12 +23,14 @@ export async function startPlacedContainer(
   host: LoopfsHost,
   name: string,
   max = 16,
+  /** More for `loopfs create`. */
+  options: readonly string[] = [],
 ): Promise<PlacedContainer> {
   const home = tempFolder(t);
   chmodSync(home, 0o755);
   chownSync(home, MAPPED_ROOT, MAPPED_ROOT);
   const container = await startMappedContainer(t, { prepare: DEV_WITH_NODES });
-  await host.ask('create', name, '--max', String(max), '--uid-base', String(MAPPED_ROOT));
+  await host.ask('create', name, '--max', String(max), '--uid-base', String(MAPPED_ROOT), ...options);
   await host.ask('attach', name, '--pid', String(container.pid));
   let images = 0;
   return {

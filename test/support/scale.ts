@@ -1,6 +1,11 @@
 /** How much of a storm a run can afford: an emulated machine less, a run by hand more. */
 
-const take = (name: string, usual: number): number => Number(process.env[name] ?? usual);
+function take(name: string, usual: number): number {
+  const value = Number(process.env[name] ?? usual);
+  // Not for the processes that are tested, which refuse a name with their prefix that they do not know.
+  delete process.env[name];
+  return value;
+}
 
 /** Attachments of containers in one storm. */
 export const STORM_CYCLES = take('LOOPWARDEN_TEST_CYCLES', 1000);
@@ -9,3 +14,9 @@ export const KILLS = take('LOOPWARDEN_TEST_KILLS', 10);
 export const KILLS_IN_STORM = 20;
 /** Restarts with the other layout or back, of five. */
 export const UPGRADES = take('LOOPWARDEN_TEST_UPGRADES', 5);
+/** Names that are not there, asked for in one instance. */
+export const LOOKUPS = take('LOOPWARDEN_TEST_LOOKUPS', 100_000);
+/** How often what belongs to loopfs is killed: the container, its process, the agent, and all of them. */
+export const LOOPFS_KILLS = take('LOOPWARDEN_TEST_LOOPFS_KILLS', 4);
+/** Image builds in sixteen containers. */
+export const LOOPFS_CYCLES = take('LOOPWARDEN_TEST_LOOPFS_CYCLES', 64);

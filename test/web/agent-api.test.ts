@@ -7,6 +7,7 @@ import type { Receiver, Receivers } from '../../src/kernel/receivers.js';
 import type { FilterModeName } from '../../src/kernel/settings.js';
 import { createEventFeed } from '../../src/sinks/event-feed.js';
 import { type AgentStatus, createAgentApi, type DeviceReport } from '../../src/web/agent-api.js';
+import { WEB } from '../event-fixture.js';
 
 const HELD: DeviceView = {
   name: 'loop3',
@@ -24,6 +25,7 @@ const HELD: DeviceView = {
   },
   orphan: false,
   attachedBy: null,
+  container: WEB,
 };
 const HOSTS: DeviceView = {
   ...HELD,
