@@ -78,8 +78,8 @@ export async function startAgent(
   within: readonly string[] = [],
 ): Promise<AgentProcess> {
   const { env, auditPath } = environment;
-  const linesBefore = readLines(auditPath).length;
-  const linesOf = () => readLines(auditPath).length - linesBefore;
+  const linesBefore = countLines(auditPath);
+  const linesOf = () => countLines(auditPath) - linesBefore;
   const [file = '', ...words] = [...within, process.execPath, main, 'run', '--json'];
   const child = spawn(file, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
@@ -172,6 +172,15 @@ function readLines(path: string): AuditLine[] {
     .slice(0, -1)
     .filter(Boolean)
     .map((line) => JSON.parse(line));
+}
+
+/** Without reading what they say: after a storm that would take an emulated machine half a minute. */
+function countLines(path: string): number {
+  if (!existsSync(path)) return 0;
+  const text = readFileSync(path);
+  let count = 0;
+  for (let at = text.indexOf(10); at !== -1; at = text.indexOf(10, at + 1)) count++;
+  return count;
 }
 
 function exitOf(child: ChildProcess): Promise<number | null> {

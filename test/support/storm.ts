@@ -139,22 +139,20 @@ export function judgeReceivers(
   isOwned: (event: LoopEvent) => boolean,
   isHost: (event: LoopEvent) => boolean,
 ): Judgement {
-  const hostSeqnums = reports.map(
-    (report) => new Set(report.events.filter(isHost).map(({ seqnum }) => seqnum)),
-  );
-  const [witness = new Set<number>(), ...others] = hostSeqnums;
-  const covers = (receiver: number, seqnum: number): boolean => {
-    const { first = 0, last = 0 } = reports[receiver] ?? {};
-    return first < seqnum && seqnum <= last;
-  };
-  const elsewhere = new Set(others.flatMap((seqnums) => [...seqnums]));
+  const hostSeqnums = reports.map(({ events }) => events.filter(isHost).map(({ seqnum }) => seqnum));
+  const witness = (hostSeqnums[0] ?? []).toSorted((a, b) => a - b);
+  const { first = 0, last = 0 } = reports[0] ?? {};
+  const heardByWitness = new Set(witness);
+  const elsewhere = new Set(hostSeqnums.slice(1).flat());
   const missing = [...elsewhere]
-    .filter((seqnum) => covers(0, seqnum) && !witness.has(seqnum))
+    .filter((seqnum) => first < seqnum && seqnum <= last && !heardByWitness.has(seqnum))
     .map((seqnum) => ({ receiver: 0, seqnum }));
   let checked = 0;
-  for (const [index, heard] of others.entries()) {
-    const receiver = index + 1;
-    const expected = [...witness].filter((seqnum) => covers(receiver, seqnum));
+  for (const [receiver, report] of reports.entries()) {
+    if (receiver === 0) continue;
+    // A socket is open for a moment of a long storm: of the witness's events only those are looked at.
+    const expected = witness.slice(countUpTo(witness, report.first), countUpTo(witness, report.last));
+    const heard = new Set(hostSeqnums[receiver]);
     checked += expected.length;
     for (const seqnum of expected) if (!heard.has(seqnum)) missing.push({ receiver, seqnum });
   }
@@ -165,4 +163,16 @@ export function judgeReceivers(
     overruns: reports.filter((report) => report.overrun).length,
     checked,
   };
+}
+
+/** How many of `sorted` are at most `limit`. */
+function countUpTo(sorted: readonly number[], limit: number): number {
+  let from = 0;
+  let to = sorted.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((sorted[middle] ?? 0) <= limit) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
