@@ -1,70 +1,22 @@
-/** Every hook ends on the link it must, for this kernel; other links serve when they are told to. */
+/** Every hook ends on the link it must, for this kernel. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { HOOKS, type HookName, type HookOutcome, type LinkKind } from '../../src/kernel/hooks.js';
+import { HOOKS, type LinkKind } from '../../src/kernel/hooks.js';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
-import { type AgentProcess, agentEnvironment, startAgent } from '../support/agent-process.js';
+import { type AgentProcess, startAgent } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
-import { tempImage } from '../support/image.js';
-import { startReceiver } from '../support/receiver.js';
-import { container, host } from '../support/shell.js';
+import { linksOf, proveHiding } from '../support/links.js';
+import { KERNEL } from '../support/scale.js';
+import { host } from '../support/shell.js';
 import { type Links, LOCKED_DOWN, MATRIX } from './matrix.js';
-
-/** Which kernel of the VM tests this is; undefined on any other machine. */
-const KERNEL = process.env.LOOPWARDEN_TEST_KERNEL;
 
 /** Whether the kernel counts the runs of programs. */
 const STATISTICS_SWITCH = '/proc/sys/kernel/bpf_stats_enabled';
 
 const GROWTH_MAX = 1.2;
 const STATISTICS = join(PACKAGE_ROOT, 'test/vm/verifier-statistics.json');
-
-async function linksOf(agent: AgentProcess): Promise<Links> {
-  const status = await agent.ask('status');
-  return Object.fromEntries(
-    status.hooks.map(({ hook, outcomes }: { hook: HookName; outcomes: HookOutcome[] }) => {
-      const last = outcomes.at(-1);
-      assert.equal(last?.state, 'attached', `${hook}: ${JSON.stringify(outcomes)}`);
-      return [hook, last.link];
-    }),
-  ) as Links;
-}
-
-/** What any set of links must do. */
-async function proveHiding(t: Parameters<typeof startAgent>[0], agent: AgentProcess): Promise<void> {
-  const receiver = await startReceiver(t);
-  const image = tempImage(t);
-  await agent.ask('receivers');
-  await container(
-    `d=$(losetup -f --show ${image}); echo x | dd of=$d conv=notrunc status=none; losetup -d $d`,
-  );
-  await receiver.catchUp();
-  assert.equal(receiver.loopEvents(), 0);
-  await host(`d=$(losetup -f --show ${image}); losetup -d $d`);
-  await receiver.catchUp();
-  assert.ok(receiver.loopEvents() >= 2);
-  await agent.settle();
-  const configured = agent.audit().filter((line) => line.command === 'LOOP_CONFIGURE');
-  assert.deepEqual(
-    configured.map((line) => [
-      line.result,
-      line.owner.after === line.caller.userns.id || line.owner.after === 3,
-    ]),
-    [
-      ['ok', true],
-      ['ok', true],
-    ],
-  );
-  assert.ok(configured.every((line) => line.backing.path === image));
-  const metrics = await agent.metrics();
-  const hidden = [...metrics].filter(([name]) => /^loopwarden_uevent_deliveries_total.*"hide"/.test(name));
-  assert.ok(
-    hidden.some(([, count]) => count > 0),
-    'no hidden delivery was counted',
-  );
-}
 
 /** How often each of them has run, as the kernel counts it. */
 async function countedRuns(agent: AgentProcess, programs: readonly string[]): Promise<number[]> {
@@ -133,21 +85,3 @@ async function bestOf(agent: AgentProcess): Promise<Links> {
   );
   return can ? (MATRIX.newest as Links) : LOCKED_DOWN;
 }
-
-test('the links that every kernel takes serve where the better ones are to be avoided', async (t) => {
-  const avoid = 'fentry,fexit,fmod_ret,lsm,kprobe';
-  const agent = await startAgent(t, agentEnvironment(t, { LOOPWARDEN_HOOKS_AVOID: avoid }));
-  assert.deepEqual(await linksOf(agent), LOCKED_DOWN);
-  await proveHiding(t, agent);
-});
-
-test('an lsm link that never runs is found out by its canary; kprobes serve where they can be pinned', async (t) => {
-  const agent = await startAgent(t, agentEnvironment(t, { LOOPWARDEN_HOOKS_AVOID: 'fentry,fmod_ret' }));
-  const links = await linksOf(agent);
-  const { kernel } = await agent.json('doctor');
-  const can = (kind: LinkKind): boolean =>
-    kernel.links.find((link: { kind: LinkKind }) => link.kind === kind)?.available === true;
-  assert.equal(links.uevent_delivery, can('lsm') ? 'lsm' : 'socket_filter');
-  if (KERNEL !== undefined) assert.equal(links.loop_ioctl, KERNEL === '5.10' ? 'tp_btf' : 'kprobe');
-  await proveHiding(t, agent);
-});

@@ -20,3 +20,5 @@ export const LOOKUPS = take('LOOPWARDEN_TEST_LOOKUPS', 100_000);
 export const LOOPFS_KILLS = take('LOOPWARDEN_TEST_LOOPFS_KILLS', 4);
 /** Image builds in sixteen containers. */
 export const LOOPFS_CYCLES = take('LOOPWARDEN_TEST_LOOPFS_CYCLES', 64);
+/** Which kernel of the VM tests this is; undefined on any other machine. */
+export const KERNEL = process.env.LOOPWARDEN_TEST_KERNEL;

@@ -69,10 +69,12 @@ fi
 label() { while IFS= read -r line; do printf '%s | %s\n' "$1" "${line%$'\r'}"; done; }
 
 # What a test would compile is compiled here: an emulated machine is slow, and its root is read-only.
-rm -rf .cache/vm/tools .cache/vm/variant
+rm -rf .cache/vm/tools .cache/vm/variant .cache/vm/tests
 mkdir -p .cache/vm/tools .cache/vm/variant
 for tool in loop-storm receiver-storm; do gcc -O2 -Wall -Wextra -Werror -o ".cache/vm/tools/$tool" "test/support/$tool.c"; done
 node_modules/.bin/tsx test/vm/build-variant.ts .cache/vm/variant
+node_modules/.bin/esbuild test/kernel/*.test.ts --bundle --platform=node --format=esm --packages=external \
+	--outbase=test --outdir=.cache/vm/tests --log-level=warning
 
 # To ask it there takes a minute.
 clang=$(clang --version | grep -oE 'clang version [0-9]+')
@@ -83,15 +85,15 @@ trap 'for job in $(jobs -p); do kill -- "-$job"; done; exit 130' INT TERM HUP
 set -m
 started=$SECONDS
 
-# What no option says. Links and storms on every machine; what the LSM list does not change on one of each kernel; restarts
+# What no option says. The best links and storms on every machine; what the LSM list does not change on one of each kernel; restarts
 # where trampolines meet a kernel that preempts itself (npm test has them with tracepoints).
 pattern_for() {
 	case "$1 $2" in
-	"5.10 nobpf") echo 'test/kernel/(driver|matrix|storm|under-lockdown)' ;;
-	"newest nobpf") echo 'test/kernel/(driver|matrix|storm|restarts|under-lockdown)' ;;
+	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown)' ;;
+	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown)' ;;
 	# Partitions in containers on one machine only: emulated, they take two minutes.
-	"6.12 nobpf") echo 'test/kernel/(matrix|storm|under-lockdown|loopfs-partitions)' ;;
-	*" nobpf") echo 'test/kernel/(matrix|storm|under-lockdown)' ;;
+	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions)' ;;
+	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown)' ;;
 	*) echo 'test/kernel/(matrix|storm)' ;;
 	esac
 }
@@ -104,6 +106,7 @@ run_machine() {
 	LOOPWARDEN_VM_TIMEOUT=$limit LOOPWARDEN_TEST_SLOW=${LOOPWARDEN_TEST_SLOW:-10} LOOPWARDEN_TEST_KERNEL=$kernel \
 		LOOPWARDEN_TEST_KILLS=${LOOPWARDEN_TEST_KILLS:-2} LOOPWARDEN_TEST_UPGRADES=${LOOPWARDEN_TEST_UPGRADES:-2} \
 		LOOPWARDEN_TEST_CLANG=$clang LOOPWARDEN_TEST_TOOLS=$PWD/.cache/vm/tools LOOPWARDEN_TEST_VARIANT=$PWD/.cache/vm/variant \
+		LOOPWARDEN_TEST_BUNDLES=$PWD/.cache/vm/tests \
 		bash test/vm/boot.sh "$kernel" "$lsm" "$console" "bash scripts/test.sh '${pattern:-$(pattern_for "$kernel" "$lsm")}'" 2>&1 |
 		tee "$output" | label "$name" || code=$?
 	counts=$(grep -aoE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$output" | tail -n 1 || true)
