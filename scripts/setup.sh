@@ -75,6 +75,8 @@ runc             runc
 busybox-static   busybox
 fuse2fs          fuse2fs
 fdisk            sfdisk
+systemd-container systemd-nspawn
+lxc              lxc-start
 "
 
 is_there() {

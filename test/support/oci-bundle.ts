@@ -15,9 +15,8 @@ export interface BundleOptions {
   devices: readonly object[];
 }
 
-export function makeBundle(t: TestContext, options: BundleOptions): string {
-  const folder = tempFolder(t);
-  const rootfs = join(folder, 'rootfs');
+/** busybox and losetup in `rootfs`, which the root of the container owns. */
+export function makeRootFolder(rootfs: string): void {
   const losetup = execFileSync('sh', ['-c', 'command -v losetup'], { encoding: 'utf8' }).trim();
   const libraries = execFileSync('ldd', [losetup], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
   copyInto(rootfs, losetup, '/sbin/losetup');
@@ -27,10 +26,15 @@ export function makeBundle(t: TestContext, options: BundleOptions): string {
     execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim(),
     '/bin/busybox',
   );
-  for (const name of ['sh', 'cat', 'ls', 'stat', 'truncate', 'readlink'])
+  for (const name of ['sh', 'cat', 'ls', 'sleep', 'stat', 'truncate', 'readlink'])
     symlinkSync('busybox', join(rootfs, 'bin', name));
   for (const name of ['dev', 'proc', 'sys', 'tmp']) mkdirSync(join(rootfs, name));
   execFileSync('chown', ['-R', `${MAPPED_ROOT}:${MAPPED_ROOT}`, rootfs]);
+}
+
+export function makeBundle(t: TestContext, options: BundleOptions): string {
+  const folder = tempFolder(t);
+  makeRootFolder(join(folder, 'rootfs'));
   execFileSync('chmod', ['755', folder]);
   execFileSync('crun', ['spec'], { cwd: folder });
   const config = JSON.parse(execFileSync('cat', [join(folder, 'config.json')], { encoding: 'utf8' }));
