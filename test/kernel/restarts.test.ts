@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { agentEnvironment, startAgent } from '../support/agent-process.js';
 import { KILLS, KILLS_IN_STORM, UPGRADES } from '../support/scale.js';
-import { ROOM, seesEverySocket, startStorm, stormLines } from '../support/storm-run.js';
+import { PAUSE_US, ROOM, seesEverySocket, startStorm, stormLines } from '../support/storm-run.js';
 import { startUdevd } from '../support/udevd.js';
 import { useVariant } from '../support/variant.js';
 
@@ -13,7 +13,7 @@ async function killInStorm(t: TestContext, kills: number): Promise<void> {
   const environment = agentEnvironment(t, ROOM);
   let agent = await startAgent(t, environment);
   const everySocket = await seesEverySocket(agent);
-  const storm = await startStorm(t, 100);
+  const storm = await startStorm(t, 100, PAUSE_US);
   for (let kill = 0; kill < kills; kill++) {
     await agent.stop('SIGKILL');
     agent = await startAgent(t, environment);
@@ -51,7 +51,7 @@ test('an upgrade and a downgrade across a change of the record layout show nothi
   const environment = agentEnvironment(t, ROOM);
   let agent = await startAgent(t, environment);
   const everySocket = await seesEverySocket(agent);
-  const storm = await startStorm(t, 100);
+  const storm = await startStorm(t, 100, PAUSE_US);
   const steps = [
     ['SIGKILL', variant],
     ['SIGTERM', undefined],

@@ -1,6 +1,7 @@
 /*
- * Attaches, writes to and detaches loop devices by plain ioctls, as fast as the kernel lets it.
- * Usage: loop-storm FIRST COUNT CYCLES IMAGE, on the host or as the root of a user namespace.
+ * Attaches, writes to and detaches loop devices by plain ioctls, as fast as the kernel lets it, or with
+ * PAUSE_US between two cycles. Usage: loop-storm FIRST COUNT CYCLES IMAGE [PAUSE_US], on the host or as
+ * the root of a user namespace.
  * Devices FIRST to FIRST+COUNT-1 are used in turn, and must be nobody else's meanwhile.
  */
 #define _GNU_SOURCE
@@ -235,18 +236,19 @@ int main(int words_count, char **words)
 {
 	struct sigaction action = {.sa_handler = stop};
 	static bool added[MAX_DEVICES];
-	long first, count, cycles, done = 0;
+	long first, count, cycles, pause_us, done = 0;
 	int image, loop_control;
 	struct stat status;
 	bool failure;
 
-	if (words_count != 5) {
-		fprintf(stderr, "usage: loop-storm FIRST COUNT CYCLES IMAGE\n");
+	if (words_count != 5 && words_count != 6) {
+		fprintf(stderr, "usage: loop-storm FIRST COUNT CYCLES IMAGE [PAUSE_US]\n");
 		return 2;
 	}
 	first = number_from(words[1], 0, MAX_NUMBER - MAX_DEVICES);
 	count = number_from(words[2], 1, MAX_DEVICES);
 	cycles = number_from(words[3], 0, 1000000000);
+	pause_us = words_count > 5 ? number_from(words[5], 0, 999999) : 0;
 	image = open(words[4], O_RDWR | O_CLOEXEC);
 	if (image < 0 || fstat(image, &status))
 		return complain("open %s", words[4]), 1;
@@ -266,6 +268,8 @@ int main(int words_count, char **words)
 		failure = cycle(first + done % count, image);
 		if (!failure)
 			done++;
+		if (pause_us)
+			usleep(pause_us);
 	}
 	for (int i = 0; i < count; i++) {
 		if (wait_detached(first + i))

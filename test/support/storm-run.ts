@@ -12,6 +12,7 @@ import {
   type LoopStormReport,
   startReceivers,
 } from './storm.js';
+import { SLOWNESS } from './wait.js';
 
 const CONTAINER = { first: 600, count: 4 };
 const HOST = { first: 700, count: 2 };
@@ -20,15 +21,18 @@ const isIn =
   ({ number }: LoopEvent): boolean =>
     number >= first && number < first + count;
 
-/** Cycles until `end`; then says what was done by containers and host, and what the sockets heard of it. */
-export async function startStorm(t: TestContext, cyclesAtOnce: number) {
+/** Cycles until `end`, `pauseUs` between two of them; then says what was done by containers and host, and what the sockets heard of it. */
+export async function startStorm(t: TestContext, cyclesAtOnce: number, pauseUs = 0) {
   const { loopStorm, receiverStorm } = await buildStormTools(t);
   const receivers = await startReceivers(t, receiverStorm, 10, 60);
   const reports: LoopStormReport[] = [];
   let going = true;
   const cycle = async (run: typeof host, range: typeof HOST, times: number): Promise<void> => {
     const image = tempImage(t);
-    do reports.push(JSON.parse(await run(`${loopStorm} ${range.first} ${range.count} ${times} ${image}`)));
+    do
+      reports.push(
+        JSON.parse(await run(`${loopStorm} ${range.first} ${range.count} ${times} ${image} ${pauseUs}`)),
+      );
     while (going);
   };
   const both = Promise.all([
@@ -69,3 +73,9 @@ export const stormLines = (audit: AuditLine[]): AuditLine[] =>
 
 /** Room for all that is recorded while no agent reads. */
 export const ROOM = { LOOPWARDEN_RING_SIZE_BYTES: String(64 << 20) };
+
+/**
+ * For storms that go on for as long as agents need to start: an emulated machine would do nothing else, and each start take
+ * minutes.
+ */
+export const PAUSE_US = SLOWNESS > 1 ? 20_000 : 0;
