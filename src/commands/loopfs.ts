@@ -3,7 +3,7 @@
 import { createError, EXIT, type ExitCode } from '../errors.js';
 import { deviceRuleTexts } from '../loopfs/device-rules.js';
 import type { HostReport } from '../loopfs/host-instance.js';
-import type { InstanceReport, ReapReport } from '../loopfs/registry.js';
+import type { InstanceReport, ReapReport } from '../loopfs/reports.js';
 import type { LoopfsProcess } from '../loopfs-process.js';
 import { createControlClient } from '../web/control-client.js';
 import type { Command, CommandContext, CommandGroup } from './command.js';

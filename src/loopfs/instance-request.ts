@@ -1,6 +1,6 @@
 /** What a person or program may ask an instance to be. */
 import { createError } from '../errors.js';
-import type { HostRequest, InstanceRequest } from './registry.js';
+import type { HostRequest, InstanceRequest } from './reports.js';
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 // The last one is (uid_t)-1: no user.

@@ -74,3 +74,16 @@ export function createPartitionLinks(
     },
   };
 }
+
+/** For all instances that are placed, with one reading of sysfs. A container that fails holds up no other. */
+export async function updatePartitionLinks(
+  placed: readonly { partitions: PartitionLinks; numbers: readonly number[]; name: string }[],
+  onError: (error: unknown, what: string) => void,
+): Promise<void> {
+  if (placed.length === 0) return;
+  const names = await readPartitionNames();
+  const updates = placed.map(({ partitions, numbers, name }) =>
+    partitions.update(numbers, names).catch((error: unknown) => onError(error, name)),
+  );
+  await Promise.all(updates);
+}

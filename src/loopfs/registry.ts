@@ -5,56 +5,31 @@
  * it is told to. Then its devices are detached and removed; those that somebody has open are tried again and again.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync } from 'node:fs';
 import { createError, reasonOf } from '../errors.js';
-import { attachImage } from './attachment.js';
 import type { DeviceBroker } from './broker.js';
 import { identifyProcess, isAlive } from './container-process.js';
+import { closeMount, type Entry } from './entry.js';
 import { createErrnoError, ERRNO, errnoOf } from './errno.js';
 import { createHostInstance, type HostReport } from './host-instance.js';
-import { createInstance, type Instance, type KeptDevice } from './instance.js';
-import type { LoopfsModule, LoopfsOperation, LoopfsServer, UsernsId } from './native.js';
+import { createInstance, type KeptDevice } from './instance.js';
+import type { LoopfsModule, LoopfsOperation, LoopfsServer } from './native.js';
 import type { Numbers } from './numbers.js';
-import { createPartitionLinks, type PartitionLinks, readPartitionNames } from './partitions.js';
+import { createPartitionLinks, readPartitionNames, updatePartitionLinks } from './partitions.js';
 import type { Placement } from './placement.js';
-import type { Quota, RefusalLimit } from './quota.js';
+import type { Quota } from './quota.js';
 import { reapDevices } from './reap.js';
+import {
+  type HostRequest,
+  type InstanceReport,
+  type InstanceRequest,
+  type LoopfsStatistics,
+  type ReapReport,
+  reportOf,
+  statisticsOf,
+} from './reports.js';
+import { answerRequest, type RequestParts } from './requests.js';
 import type { ContainerProcess, InstanceRecord, StateFiles } from './state-file.js';
 import type { UeventForwarding } from './uevent-forwarding.js';
-
-export interface InstanceRequest {
-  name: string;
-  max: number;
-  uidBase: number;
-  gidBase: number;
-  /** Whether the container is to hear of its devices by uevents. */
-  uevents?: boolean;
-}
-
-/** For the host itself. */
-export interface HostRequest {
-  name: string;
-  host: true;
-}
-
-export interface InstanceReport extends Required<InstanceRequest> {
-  state: 'waiting' | 'placed' | 'ending';
-  container: ContainerProcess | null;
-  devices: { number: number; bound: boolean }[];
-}
-
-export interface ReapReport {
-  name: string;
-  removed: number[];
-  left: { number: number; code: string }[];
-}
-
-/** Of containers' instances, those that are ending included; the host's own has no devices. */
-export interface LoopfsStatistics {
-  instances: number;
-  devices: { bound: number; unbound: number };
-  refusals: Readonly<Record<RefusalLimit, number>>;
-}
 
 export interface Registry {
   create(request: InstanceRequest | HostRequest): InstanceReport | HostReport;
@@ -103,18 +78,6 @@ export interface RegistryParts {
   onError(error: unknown, what: string): void;
 }
 
-interface Entry {
-  instance: Instance;
-  record: InstanceRecord;
-  /** The server's number of it; null once it has ended. */
-  served: number | null;
-  mountFd: number | null;
-  /** st_dev of the file system. */
-  device: number;
-  /** Null until it is placed. */
-  partitions: PartitionLinks | null;
-}
-
 const REAP_MS = 5000;
 const RETRY_REAP_MS = 200;
 
@@ -123,6 +86,12 @@ export function openRegistry(parts: RegistryParts): Registry {
   const byServed = new Map<number, Entry>();
   const ending = new Map<string, Entry>();
   const server = parts.openServer(onEvent);
+  const answering: RequestParts = {
+    module: parts.module,
+    server,
+    partShift: parts.partShift,
+    linkPartitions: (entry) => linkPartitionsOf([entry]),
+  };
   const host = createHostInstance({
     module: parts.module,
     server,
@@ -196,16 +165,7 @@ export function openRegistry(parts: RegistryParts): Registry {
     async sweep() {
       await Promise.all([...byName.values()].map(({ instance }) => instance.sweep()));
     },
-    statistics() {
-      const entries = [...byName.values(), ...ending.values()];
-      const devices = entries.flatMap(({ instance }) => instance.devices());
-      const bound = devices.filter((device) => device.bound).length;
-      return {
-        instances: entries.length,
-        devices: { bound, unbound: devices.length - bound },
-        refusals: parts.quota.refusals(),
-      };
-    },
+    statistics: () => statisticsOf([...byName.values(), ...ending.values()], parts.quota),
     stop() {
       // Before the server goes: a caller that is told EIO is not to find its device gone, too.
       for (const entry of byName.values()) entry.instance.close();
@@ -309,11 +269,6 @@ export function openRegistry(parts: RegistryParts): Registry {
     closeMount(entry);
   }
 
-  function closeMount(entry: Entry): void {
-    if (entry.mountFd !== null) closeSync(entry.mountFd);
-    entry.mountFd = null;
-  }
-
   async function show(entry: Entry, number: number, present: boolean): Promise<void> {
     const { name, container } = entry.record;
     if (entry.served === null) throw createErrnoError(`show loop${number}`, ERRNO.ENODEV);
@@ -334,7 +289,7 @@ export function openRegistry(parts: RegistryParts): Registry {
       if (entry) void end(entry).catch((error: unknown) => parts.onError(error, entry.record.name));
       return;
     }
-    answer(entry, operation, argument, pid, request)
+    answerRequest(answering, entry, { operation, argument, pid, request })
       .catch((error: unknown) => {
         parts.onError(error, operation);
         return -errnoOf(error);
@@ -344,51 +299,12 @@ export function openRegistry(parts: RegistryParts): Registry {
       .catch(() => {});
   }
 
-  async function answer(
-    entry: Entry | undefined,
-    operation: Exclude<LoopfsOperation, 'end'>,
-    argument: number,
-    pid: number,
-    request: number,
-  ): Promise<number> {
-    if (entry === undefined) return -ERRNO.ENODEV;
-    const { instance } = entry;
-    if (operation === 'get_free') return instance.getFree({ pid, userns: ownerOf(pid) });
-    if (operation === 'add') return instance.add(argument, { pid, userns: ownerOf(pid) });
-    if (operation === 'rescan' || operation === 'attach') {
-      const caller = { pid, userns: ownerOf(pid) };
-      const asked = { request, socketFd: argument, device: entry.device, caller };
-      const attaching = { module: parts.module, server, partShift: parts.partShift };
-      const result = await (operation === 'rescan'
-        ? instance.rescan(argument)
-        : attachImage(attaching, instance, asked));
-      // Some may be there also after an error.
-      await linkPartitionsOf([entry]);
-      return result;
-    }
-    return operation === 'remove' ? instance.remove(argument) : instance.unlink(argument);
-  }
-
   async function linkPartitionsOf(entries: readonly Entry[]): Promise<void> {
     const placed = entries.flatMap(({ partitions, instance, record }) => {
       const numbers = instance.devices().map(({ number }) => number);
-      return partitions && numbers.length > 0 ? [{ partitions, numbers, record }] : [];
+      return partitions && numbers.length > 0 ? [{ partitions, numbers, name: record.name }] : [];
     });
-    if (placed.length === 0) return;
-    const names = await readPartitionNames();
-    const updates = placed.map(({ partitions, numbers, record }) =>
-      partitions.update(numbers, names).catch((error: unknown) => parts.onError(error, record.name)),
-    );
-    await Promise.all(updates);
-  }
-
-  /** Empty: the caller has gone, or is of the initial user namespace. */
-  function ownerOf(pid: number): UsernsId[] {
-    try {
-      return pid > 0 ? parts.module.usernsChain(pid) : [];
-    } catch {
-      return [];
-    }
+    await updatePartitionLinks(placed, parts.onError);
   }
 
   /** `unplace`: also out of a container that goes on. */
@@ -452,11 +368,5 @@ export function openRegistry(parts: RegistryParts): Registry {
     const entry = byName.get(name);
     if (entry === undefined) throw createError('ERR_NO_SUCH_INSTANCE', { name });
     return entry;
-  }
-
-  function reportOf({ instance, record, served }: Entry): InstanceReport {
-    const { name, max, uidBase, gidBase, container, uevents = false } = record;
-    const state = served === null ? 'ending' : container ? 'placed' : 'waiting';
-    return { name, max, uidBase, gidBase, uevents, state, container, devices: instance.devices() };
   }
 }

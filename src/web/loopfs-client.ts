@@ -1,5 +1,5 @@
 /** What a hook and the agent ask of the loopfs process. */
-import type { LoopfsStatistics } from '../loopfs/registry.js';
+import type { LoopfsStatistics } from '../loopfs/reports.js';
 import { createControlClient } from './control-client.js';
 
 export interface InstanceOrder {
