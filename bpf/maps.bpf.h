@@ -14,6 +14,11 @@
 /* Compared with the agent's own before anything is loaded. */
 __weak const volatile __u64 layout_hash = LAYOUT_HASH;
 
+/* A SHA-256. */
+struct acting_build {
+	__u8 digest[32];
+};
+
 #define MAP(map_type, key_type, value_type, entries)                                               \
 	struct {                                                                                   \
 		__uint(type, map_type);                                                            \
@@ -36,6 +41,9 @@ __weak MAP(BPF_MAP_TYPE_HASH, __u64, struct inflight_entry, 8192) inflight SEC("
 __weak MAP(BPF_MAP_TYPE_HASH, __u32, __u64, 1024) stated_owners SEC(".maps");
 /* Cookies of the receivers on the allow-list. */
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, __u32, 1024) allowed_receivers SEC(".maps");
+
+/* What the set that acts was built from: read and written by agents only (src/kernel/acting-set.ts). */
+__weak MAP(BPF_MAP_TYPE_ARRAY, __u32, struct acting_build, 1) acting_build SEC(".maps");
 
 __weak RING(2 << 20) events SEC(".maps");
 /* Apart from the events: nothing a container does may delay the filter of a new receiver. */

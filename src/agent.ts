@@ -21,6 +21,7 @@ import { measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerResolver } from './identity/resolver.js';
 import { DROP_REASON_NAMES } from './kernel/abi.js';
+import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
 import { chooseHooks, LISTENER_PROGRAM, refusedProgram } from './kernel/attach.js';
 import { readCounters } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
@@ -31,7 +32,7 @@ import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
-import { type LoadedPrograms, loadPrograms } from './kernel/programs.js';
+import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
 import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
@@ -120,7 +121,7 @@ async function assemble(
   cleanup.add(() => gates.close());
   const hooks = chooseHooks(native, { gates, avoid: config.hooks.avoid });
   cleanup.add(() => hooks.close());
-  const programs = loadChosen();
+  const { programs, reused } = loadChosen();
   cleanup.add(() => programs.close());
   const partShift = loopPartShift();
   const owners = programs.map('owners');
@@ -229,11 +230,14 @@ async function assemble(
   cleanup.add(() => {
     for (const each of extra) each.close();
   });
-  hooks.attach(programs, (names) => {
+  const loadMore = (names: readonly string[]): LoadedPrograms => {
     const more = loadPrograms(native, { programs: names, reuse: mapsOf(programs), sizes: {} });
     extra.push(more);
     return more;
-  });
+  };
+  hooks.attach(programs, loadMore, { reuse: reused });
+  keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
+  if (reused) log.info('the programs of an earlier agent are of this build, and go on');
   gates.pin();
   for (const foreign of pins.foreignRings) recordGap(foreign);
   pins.dropOtherLayouts();
@@ -269,20 +273,29 @@ async function assemble(
     if (records > 0) log.info({ records }, 'records of the time without an agent, read out');
   }
 
+  function buildOf(): string {
+    return describeBuild(native, hooks.programs());
+  }
+
   /** Where the kernel refuses a program, its hook's next link is taken. */
-  function loadChosen(): LoadedPrograms {
+  function loadChosen(): { programs: LoadedPrograms; reused: boolean } {
     const refusals: string[] = [];
     for (;;) {
+      const reused = isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
       try {
         const loaded = loadPrograms(native, {
-          programs: [...hooks.programs(), RECEIVER_ITERATOR, PROCESS_ITERATOR],
+          programs: [
+            ...(reused ? [LISTENER_PROGRAM] : hooks.programs()),
+            RECEIVER_ITERATOR,
+            PROCESS_ITERATOR,
+          ],
           reuse: pins.found,
           sizes: mapSizes(config),
         });
         // Only now: a start that fails says it in its error.
         for (const reason of refusals)
           log.warn({ reason }, 'the kernel refused a program; its hook takes another link');
-        return loaded;
+        return { programs: loaded, reused };
       } catch (error) {
         const program = refusedProgram(error);
         if (program === undefined) throw error;

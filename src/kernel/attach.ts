@@ -28,13 +28,23 @@ const TRAMPOLINES: readonly LinkKind[] = ['fentry', 'fexit', 'fmod_ret', 'lsm'];
 
 export interface Hooks {
   readonly outcomes: ReadonlyMap<HookName, readonly HookOutcome[]>;
-  /** The programs of the links chosen so far. */
+  /** The programs of the links chosen so far, and the listener's. */
   programs(): string[];
+  /** Those of them that gates call. */
+  gatePrograms(): string[];
   link(hook: HookName): HookLink;
   /** The kernel refused a program of a chosen link: takes the next one. @throws ERR_HOOK_UNAVAILABLE */
   refuse(program: string, reason: string): void;
-  /** Makes these programs the set that acts. `load` loads those of another link. @throws ERR_HOOK_UNAVAILABLE */
-  attach(programs: LoadedPrograms, load: (names: readonly string[]) => LoadedPrograms): void;
+  /**
+   * Makes these programs the set that acts, or, with `reuse`, leaves the one that does. `load` loads those of another link.
+   *
+   * @throws ERR_HOOK_UNAVAILABLE
+   */
+  attach(
+    programs: LoadedPrograms,
+    load: (names: readonly string[]) => LoadedPrograms,
+    options?: { reuse: boolean },
+  ): void;
   /** The filter on the receivers comes and goes with the filter mode. */
   setDelivery(attached: boolean): void;
   /** The agent's own. */
@@ -125,25 +135,28 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     return [...new Set([...chosen.values()].flatMap(({ programs }) => programs)), LISTENER_PROGRAM];
   }
 
+  function gateProgramNames(): string[] {
+    const links = HOOKS.map(({ name }) => link(name)).filter(({ place }) => place !== 'listener');
+    return [...new Set(links.flatMap(({ programs }) => programs))];
+  }
+
   return {
     outcomes,
     programs: programNames,
+    gatePrograms: gateProgramNames,
     link,
     refuse(program, reason) {
       const hooks = HOOKS.filter(({ name }) => link(name).programs.includes(program));
       for (const hook of hooks) fail(hook, reason);
     },
-    attach(first, load) {
-      const kernelPrograms = HOOKS.flatMap(({ name }) =>
-        link(name).place === 'listener' ? [] : link(name).programs,
-      );
-      for (const name of new Set(kernelPrograms)) gates.fill(name, first.program(name));
+    attach(first, load, { reuse } = { reuse: false }) {
+      if (!reuse) for (const name of gateProgramNames()) gates.fill(name, first.program(name));
       const failures = new Map<Hook, string>();
       for (const hook of HOOKS) {
         const error = attachLink(link(hook.name), gates);
         if (error) failures.set(hook, error);
       }
-      gates.switchSets();
+      if (!reuse) gates.switchSets();
       listen(first);
       for (const hook of HOOKS) {
         let error = failures.get(hook) ?? prove(hook, first);

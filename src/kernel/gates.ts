@@ -35,6 +35,8 @@ export interface Gates {
   remove(name: string): void;
   /** The program of a gate for sockets. */
   program(name: string): BpfProgram;
+  /** The id of the program that acts behind a gate; 0 if there is none. */
+  actingProgram(name: string): number;
   /** Puts a program into the set that does not act yet. */
   fill(name: string, program: BpfProgram): void;
   /** Puts a program into the set that acts. */
@@ -139,6 +141,7 @@ export function openGates(native: NativeAddon, folder: string, names: readonly s
       found.program ??= (waiting.get(name) as BpfObject).program(`${name}_gate`);
       return found.program;
     },
+    actingProgram: (name) => gates.get(name)?.slots.get(word(acting()))?.readUInt32LE() ?? 0,
     fill: (name, program) => put(name, next(), program),
     replace: (name, program) => put(name, acting(), program),
     switchSets() {

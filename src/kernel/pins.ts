@@ -24,9 +24,11 @@ const STATE_MAPS = [
   'calls_by_thread',
   'uevents_seen',
   'allowed_receivers',
+  'stated_owners',
 ];
 const LAYOUT_MAPS = [
   'settings',
+  'acting_build',
   'events',
   'receiver_events',
   'record_seq',

@@ -1,5 +1,6 @@
 /** Joins the BPF objects into one, checks that it was built from this agent's sources, and loads the chosen programs. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
@@ -59,6 +60,13 @@ function openJoined(native: NativeAddon, path: string): BpfObject {
     linker.close();
   }
   return native.openObject(path);
+}
+
+/** Everything that makes of these programs what the kernel runs: the objects' bytes, and what is set in them. */
+export function describeBuild(native: NativeAddon, programs: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const path of AGENT_OBJECTS) hash.update(readFileSync(path));
+  return hash.update(JSON.stringify(kernelConstants(native, programs))).digest('hex');
 }
 
 /** What the programs are to know of this kernel (bpf/read.bpf.h). Unknown functions and types leave the safe default. */

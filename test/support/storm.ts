@@ -11,8 +11,8 @@ import { eventually, SLOWNESS } from './wait.js';
 /** A folder that has both programs: for machines without a compiler. */
 const PREBUILT = process.env.LOOPWARDEN_TEST_TOOLS;
 
-/** For what has its number and is not yet sent when a socket is about to be closed. */
-const GRACE_MS = 20 * SLOWNESS;
+/** For what has its number and is not yet sent when a socket is about to be closed: who sends it may have been preempted. */
+const GRACE_MS = Math.max(100, 20 * SLOWNESS);
 
 export interface StormTools {
   /** `loop-storm FIRST COUNT CYCLES IMAGE`; prints a LoopStormReport. */
