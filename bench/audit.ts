@@ -1,10 +1,15 @@
-/** What an audit line costs: formatting it, and formatting and writing it to a file. */
+/** What an audit line costs: formatting it, formatting and writing it to a file, the same with checkpoints, verifying it. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadConfig } from '../src/config/load.js';
+import { publicKeyPath, readPublicKeys } from '../src/sinks/audit-key.js';
 import { formatAuditLine } from '../src/sinks/audit-line.js';
-import { openAuditLog } from '../src/sinks/audit-log.js';
+import { type AuditLog, openAuditLog } from '../src/sinks/audit-log.js';
 import type { AuditRecord } from '../src/sinks/audit-record.js';
+import { openAuditSink } from '../src/sinks/audit-sink.js';
+import { verifyLog } from '../src/sinks/chain-verification.js';
+import { listLogParts } from '../src/sinks/log-parts.js';
 
 const LINES = 300_000;
 
@@ -55,16 +60,30 @@ try {
   for (let n = 0; n < LINES; n++) length += formatAuditLine(records[n % 1000] as AuditRecord).length;
   report(`format (${Math.round(length / LINES)} characters)`, startMs);
 
-  const log = await openAuditLog({ path: join(folder, 'audit.ndjson') });
+  const path = join(folder, 'audit.ndjson');
+  await write('format and write', await openAuditLog({ path: join(folder, 'plain.ndjson') }));
+  const { audit } = loadConfig({ defaultPath: '/nonexistent' }).config;
+  const config = { ...audit, path, key_path: join(folder, 'audit.key') };
+  const clocks = { bootNs: 1n, wallNs: 1n };
+  const options = { readClocks: () => clocks, onState: () => {}, onTrouble: console.error };
+  await write('the same with checkpoints, made durable', await openAuditSink(config, options));
+
+  const publicKeys = readPublicKeys(publicKeyPath(config.key_path));
   startMs = performance.now();
+  const { ok, checkpoints } = await verifyLog({ parts: listLogParts(path), publicKeys });
+  report(`verify (${ok ? 'fine' : 'not fine'}, ${checkpoints} checkpoints)`, startMs);
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+async function write(what: string, log: AuditLog): Promise<void> {
+  const startMs = performance.now();
   for (let n = 0; n < LINES; n++) {
-    log.write(formatAuditLine(records[n % 1000] as AuditRecord));
+    log.write(formatAuditLine(records[n % 1000] as AuditRecord), true);
     if (n % 2000 === 0) await log.flush();
   }
   await log.close();
-  report(`format and write (${log.stats().linesLost} lost)`, startMs);
-} finally {
-  rmSync(folder, { recursive: true });
+  report(`${what} (${log.stats().linesLost} lost)`, startMs);
 }
 
 function report(what: string, startMs: number): void {

@@ -94,6 +94,18 @@ export const ERRORS = {
     message: 'cannot listen on {address}: {reason}',
     nextStep: 'stop the program that has the port, or change http.address or http.port',
   },
+  ERR_WEB_CONFIG: {
+    exitCode: EXIT.usage,
+    message: 'cannot use the web config: {reason}',
+    nextStep: 'mend that place; docs/access.md says what the file takes',
+  },
+  ERR_OPEN_ADDRESS: {
+    exitCode: EXIT.usage,
+    message:
+      'refusing to listen on {address}: others than this host could reach it, and nobody would be asked who they are',
+    nextStep:
+      'name a file with users or client certificates as http.web_config, or set http.allow_unauthenticated: true',
+  },
   ERR_SOCKET_PATH: {
     exitCode: EXIT.usage,
     message: 'cannot make the control socket {path}: {reason}',
@@ -103,6 +115,17 @@ export const ERRORS = {
     exitCode: EXIT.usage,
     message: 'cannot open the audit log {path}: {reason}',
     nextStep: 'make the folder writable, or name another file with --audit-log (- is stdout)',
+  },
+  ERR_AUDIT_KEY: {
+    exitCode: EXIT.usage,
+    message: 'cannot use the audit key {path}: {reason}',
+    nextStep:
+      'name a key that can be read (audit.key_path, --public-key), or do without checkpoints (audit.chain)',
+  },
+  ERR_NO_AUDIT_LOG: {
+    exitCode: EXIT.usage,
+    message: 'cannot read the audit log {path}: {reason}',
+    nextStep: 'name its files, or its path with --audit-log; without --log the agent is asked',
   },
   ERR_AGENT_NOT_RUNNING: {
     exitCode: EXIT.agentNotRunning,
@@ -282,10 +305,10 @@ function fill(template: string, details: Record<string, string | number>): strin
   return template.replace(/\{(\w+)\}/g, (_, name: string) => String(details[name]));
 }
 
-// Names from the kernel and from files end up in messages; they must not move a terminal's cursor.
+// Names from the kernel and from files end up in messages; they must not move a terminal's cursor, or hide in it.
 function escapeControls(text: string): string {
   return text.replace(
-    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu,
+    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
   );
 }

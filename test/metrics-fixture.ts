@@ -22,6 +22,8 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     filterModes: ['off', 'observe', 'hide'],
     loopfsStates: ['bound', 'unbound'],
     refusalLimits: ['total', 'instance'],
+    outputs: ['otlp'],
+    outputResults: ['sent', 'rejected'],
   };
   return {
     labels,
@@ -57,6 +59,7 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     ],
     records: () => ({ produced: 7, delivered: 6, unaccounted: 1 }),
     auditLines: () => ({ written: 9, lost: 0 }),
+    outputLines: () => [5, 1],
     loopfs: async () => ({
       instances: 3,
       devices: { bound: 4, unbound: 1 },

@@ -48,8 +48,13 @@ interface LeafJsonSchema {
 }
 
 function describeKey(section: string, name: string, schema: z.ZodType): ConfigKey {
-  const json = z.toJSONSchema(schema, { io: 'input' }) as LeafJsonSchema;
   const meta = schema.meta();
+  let found: LeafJsonSchema | undefined;
+  // Dear, and of most keys never asked for.
+  const json = (): LeafJsonSchema => {
+    found ??= z.toJSONSchema(schema, { io: 'input' }) as LeafJsonSchema;
+    return found;
+  };
   return {
     key: `${section}.${name}`,
     section,
@@ -57,9 +62,15 @@ function describeKey(section: string, name: string, schema: z.ZodType): ConfigKe
     envName: `LOOPWARDEN_${section}_${name}`.toUpperCase(),
     flag: meta?.flag,
     description: meta?.description ?? '',
-    defaultValue: json.default,
-    type: (json.type ?? json.anyOf?.[0]?.type ?? 'string') as KeyType,
-    allowed: allowedWords(json),
+    get defaultValue() {
+      return json().default;
+    },
+    get type() {
+      return (json().type ?? json().anyOf?.[0]?.type ?? 'string') as KeyType;
+    },
+    get allowed() {
+      return allowedWords(json());
+    },
     schema,
   };
 }
@@ -73,5 +84,6 @@ function allowedWords(json: LeafJsonSchema): string {
 }
 
 function listWords(words: readonly string[], joint: string): string {
+  if (words.length === 1) return words.join();
   return `${words.slice(0, -1).join(', ')} ${joint} ${words.at(-1)}`;
 }

@@ -5,6 +5,7 @@
  */
 import * as z from 'zod';
 import { LINK_KINDS } from '../kernel/hooks.js';
+import { OUTPUT_NAMES } from '../sinks/audit-output.js';
 import { AUDIT_KINDS } from '../sinks/audit-record.js';
 
 declare module 'zod' {
@@ -47,6 +48,42 @@ export const configSchema = z.strictObject({
     max_line_bytes: count(4096, 65_536).default(8192).meta({
       description: 'Longest audit line in bytes; strings from the kernel are cut to fit',
     }),
+    rotate_bytes: count(0, 1_099_511_627_776)
+      .refine((bytes) => bytes === 0 || bytes >= 65_536, 'must be 0 or at least 65536')
+      .default(134_217_728)
+      .meta({
+        description:
+          'Size at which the audit log’s file becomes audit.ndjson.N, N counting up; 0: never. With this and rotate_hours 0 something else rotates it, and sends SIGHUP',
+      }),
+    rotate_hours: count(0, 87_600)
+      .default(24)
+      .meta({ description: 'Age in hours at which it does; 0: never' }),
+    keep_files: count(0, 10_000)
+      .default(30)
+      .meta({ description: 'Most rotated files; older ones are removed at a rotation; 0: all stay' }),
+    keep_days: count(0, 36_500)
+      .default(0)
+      .meta({ description: 'Days that a rotated file is kept after its last line; 0: for ever' }),
+    chain: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Whether signed checkpoints stand in the log, for loopwarden audit verify' }),
+    checkpoint_ms: count(10, 3_600_000)
+      .default(1000)
+      .meta({ description: 'Milliseconds that a line waits for its checkpoint at most' }),
+    key_path: absolutePath.default('/var/lib/loopwarden/audit.key').meta({
+      description:
+        'Key that signs them, made at the first start; beside it .pub, the public key, and .state, the last checkpoint',
+    }),
+    outputs: z.array(z.enum(OUTPUT_NAMES)).max(OUTPUT_NAMES.length).default([]).meta({
+      description: 'Where lines of the audit log go besides its file, as far as the receiver takes them',
+    }),
+    otlp_url: z
+      .string()
+      .regex(/^https?:\/\/[^\s/@]+(\/\S*)?$/, 'must be an http or https URL without a password')
+      .max(2048)
+      .default('http://127.0.0.1:4318/v1/logs')
+      .meta({ description: 'Where the output otlp sends them, by OTLP over HTTP in JSON' }),
   }),
   http: z.strictObject({
     address: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }).default('127.0.0.1').meta({
@@ -56,6 +93,30 @@ export const configSchema = z.strictObject({
     port: count(0, 65_535)
       .default(9847)
       .meta({ description: 'TCP port of the same; 0 lets the kernel choose', flag: '--http-port' }),
+    page: z.boolean().default(true).meta({
+      description: 'Whether the live page and what it reads (/api/v1) are served there, too',
+    }),
+    web_config: z
+      .string()
+      .regex(/^(\/[^\0]*)?$/, 'must be an absolute path, or empty')
+      .max(4095)
+      .default('')
+      .meta({
+        description:
+          'Prometheus web-config file: TLS, client certificates, users. Needed where others than this host can connect',
+        flag: '--web-config',
+      }),
+    allow_unauthenticated: z.boolean().default(false).meta({
+      description: 'Whether to listen on an address that is not loopback without asking anybody who they are',
+    }),
+    allowed_hosts: z
+      .array(z.string().regex(/^[A-Za-z0-9.-]{1,253}$/, 'must be host names'))
+      .max(256)
+      .default([])
+      .meta({
+        description:
+          'Names besides localhost and the host’s own under which it may be asked, while nobody has to say who they are',
+      }),
   }),
   api: z.strictObject({
     // sun_path holds 108 bytes with the final zero.

@@ -20,6 +20,23 @@ export interface AuditTrailOptions {
   readClocks: () => { bootNs: bigint; wallNs: bigint };
 }
 
+/** What changes whose a device is must not be lost with the power. */
+const OWNERSHIP: ReadonlySet<string> = new Set([
+  'LOOP_CONFIGURE',
+  'LOOP_SET_FD',
+  'LOOP_CHANGE_FD',
+  'LOOP_CLR_FD',
+  'LOOP_CTL_ADD',
+  'LOOP_CTL_REMOVE',
+  'LOOP_CTL_GET_FREE',
+]);
+
+/** Whether a line is to be durable at once; the others are with the next one, or with the next checkpoint. */
+export function isUrgent({ kind, command = '', result }: AuditEntry): boolean {
+  if (kind === 'ioctl') return result === 'ok' && OWNERSHIP.has(command);
+  return kind !== 'uevent';
+}
+
 /** The wall clock may be set while we run: its offset is taken anew this often. */
 const OFFSET_MAX_AGE_NS = 1_000_000_000n;
 
@@ -51,7 +68,7 @@ export function createAuditTrail({
       const wallOffsetNs = wallOffset(BigInt(entry.bootNs));
       const record = toLog ? { ...entry, seq: ++seq, wallOffsetNs } : { ...entry, wallOffsetNs };
       const line = formatAuditLine(record, maxLineBytes);
-      if (toLog) log.write(line);
+      if (toLog) log.write(line, isUrgent(entry));
       feed.publish(line);
     },
     bootNow: () => readClocks().bootNs,

@@ -19,6 +19,7 @@ import type { ProgramStats } from '../kernel/native.js';
 import type { LoadedPrograms } from '../kernel/programs.js';
 import { RECEIVER_CLASSES, type Receiver } from '../kernel/receivers.js';
 import { REFUSAL_LIMITS } from '../loopfs/quota.js';
+import { OUTPUT_NAMES, OUTPUT_RESULTS, type OutputCounts, type OutputName } from './audit-output.js';
 import type { DeviceInfo, LoopfsCounts, MetricsLabels, MetricsSource } from './metrics-source.js';
 
 const DEVICE_STATES = ['bound', 'unbound'] as const;
@@ -33,6 +34,7 @@ export interface KernelMetricsOptions {
   receivers: () => readonly Receiver[];
   ringBytes: () => { available: number; size: number };
   auditLines: () => { written: number; lost: number };
+  outputCounts: () => Record<OutputName, OutputCounts>;
   records: () => RecordTotals;
   filterMode: () => string;
   loopfs: () => Promise<LoopfsCounts | undefined>;
@@ -82,6 +84,10 @@ export function createKernelMetrics(options: KernelMetricsOptions): MetricsSourc
       })),
     ),
     auditLines: options.auditLines,
+    outputLines() {
+      const counts = options.outputCounts();
+      return OUTPUT_NAMES.flatMap((name) => OUTPUT_RESULTS.map((result) => counts[name][result]));
+    },
     records: options.records,
     filterMode: options.filterMode,
     loopfs: options.loopfs,
@@ -105,6 +111,8 @@ function labelsOf(): MetricsLabels {
     filterModes: FILTER_MODES,
     loopfsStates: DEVICE_STATES,
     refusalLimits: REFUSAL_LIMITS,
+    outputs: OUTPUT_NAMES,
+    outputResults: OUTPUT_RESULTS,
   };
 }
 

@@ -1,5 +1,5 @@
 /** The file under the audit log. */
-import { close, constants, fstat, open, read, write } from 'node:fs';
+import { close, constants, fdatasync, fstat, ftruncate, open, read, write } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { createError, reasonOf } from '../errors.js';
@@ -10,6 +10,8 @@ const closeFd = promisify(close);
 const statFd = promisify(fstat);
 const readFd = promisify(read);
 const writeFd = promisify(write);
+const syncFd = promisify(fdatasync);
+const truncateFd = promisify(ftruncate);
 
 export interface LogFile {
   fd: number;
@@ -17,11 +19,16 @@ export interface LogFile {
   identity: string;
   /** The last line has no newline: a crash cut it. The next line must begin on its own. */
   torn: boolean;
+  /** Whether it can be rotated, read back and made durable: no pipe, no device. */
+  regular: boolean;
+  sizeBytes: number;
+  /** When it was made, on the clock of `performance.now()`; a wall clock that was set since can make it as young as now. */
+  madeAtMs: number;
 }
 
 /** Opens for appending; makes a missing folder 0750 and a missing file 0600. @throws ERR_AUDIT_LOG */
 export async function openLogFile(path: string): Promise<LogFile> {
-  if (path === '-') return { fd: 1, identity: '-', torn: false };
+  if (path === '-') return { fd: 1, identity: '-', torn: false, regular: false, sizeBytes: 0, madeAtMs: 0 };
   try {
     await makeFolder(dirname(path));
     // Non-blocking, so that a FIFO without a reader is an error and not a wait without end.
@@ -44,6 +51,18 @@ export async function appendTo(file: LogFile, bytes: Uint8Array): Promise<number
   return bytesWritten;
 }
 
+/** Resolves when everything written so far survives a power cut. Rejects with the errno of fdatasync. */
+export async function syncLogFile(file: LogFile): Promise<void> {
+  await syncFd(file.fd);
+}
+
+/** Takes bytes off the end. A file that only grows (chattr +a) keeps them. */
+export async function cutLogFile(file: LogFile, bytes: number): Promise<void> {
+  if (bytes === 0 || !file.regular) return;
+  const { size } = await statFd(file.fd);
+  await truncateFd(file.fd, size - bytes).catch(() => {});
+}
+
 /** Stdout stays open: it is not ours. */
 export async function closeLogFile(file: LogFile): Promise<void> {
   if (file.identity !== '-') await closeFd(file.fd);
@@ -51,8 +70,15 @@ export async function closeLogFile(file: LogFile): Promise<void> {
 
 async function describe(fd: number, path: string): Promise<Omit<LogFile, 'fd'>> {
   const stat = await statFd(fd);
-  const torn = stat.isFile() && stat.size > 0 && (await lastByte(path, stat.size)) !== 0x0a;
-  return { identity: `${stat.dev}:${stat.ino}`, torn };
+  const regular = stat.isFile();
+  const torn = regular && stat.size > 0 && (await lastByte(path, stat.size)) !== 0x0a;
+  return {
+    identity: `${stat.dev}:${stat.ino}`,
+    torn,
+    regular,
+    sizeBytes: regular ? stat.size : 0,
+    madeAtMs: performance.now() - Math.max(0, Date.now() - stat.birthtimeMs),
+  };
 }
 
 async function lastByte(path: string, size: number): Promise<number | undefined> {

@@ -1,5 +1,6 @@
 /** What the end of an audit log says was written: an agent that was killed may have left the same records in the ring. */
 import { closeSync, fstatSync, openSync, readSync, statSync, truncateSync } from 'node:fs';
+import { listLogParts } from './log-parts.js';
 
 /** More than the lines of a full ring of the default size. */
 const TAIL_BYTES = 16 << 20;
@@ -24,16 +25,27 @@ export function removeTornLine(path: string): void {
   }
 }
 
-/** The keys of the lines that a record brought; empty if there is no such file, or it is no regular one. */
+/**
+ * The keys of the lines that a record brought, in the log's last 16 MiB: it may have been rotated just before the end, so
+ * files that were rotated away are read, too. Empty if there is no such file, or it is no regular one.
+ */
 export function readWrittenKeys(path: string): Set<string> {
-  const text = readTail(path);
-  const lines = text.matchAll(
-    /"boot_ns":(\d+),"kind":"(?:ioctl|life|uevent)"[^\n]*?"caller":\{"pid":\d+,"tid":(\d+)[^\n]*\}\n/g,
-  );
-  return new Set([...lines].map(([, bootNs, tid]) => `${bootNs}:${tid}`));
+  const keys = new Set<string>();
+  let left = TAIL_BYTES;
+  for (const part of listLogParts(path).toReversed()) {
+    if (left <= 0) break;
+    if (part.path.endsWith('.gz')) continue;
+    const text = readTail(part.path, left);
+    left -= text.length;
+    for (const [, bootNs, tid] of text.matchAll(RECORD)) keys.add(`${bootNs}:${tid}`);
+  }
+  return keys;
 }
 
-function readTail(path: string): string {
+const RECORD =
+  /"boot_ns":(\d+),"kind":"(?:ioctl|life|uevent)"[^\n]*?"caller":\{"pid":\d+,"tid":(\d+)[^\n]*\}\n/g;
+
+function readTail(path: string, limit = TAIL_BYTES): string {
   let fd: number;
   try {
     // Of a FIFO this would wait for a writer.
@@ -44,7 +56,7 @@ function readTail(path: string): string {
   }
   try {
     const stat = fstatSync(fd);
-    const bytes = Buffer.alloc(Math.min(stat.size, TAIL_BYTES));
+    const bytes = Buffer.alloc(Math.min(stat.size, limit));
     readSync(fd, bytes, 0, bytes.length, stat.size - bytes.length);
     return bytes.toString('latin1');
   } finally {

@@ -27,6 +27,8 @@ export interface MetricsLabels {
   /** Of containers' devices in loopfs. */
   loopfsStates: readonly string[];
   refusalLimits: readonly string[];
+  outputs: readonly string[];
+  outputResults: readonly string[];
 }
 
 export interface LoopfsCounts {
@@ -79,6 +81,8 @@ export interface MetricsSource {
   /** Of the ring of events, over all CPUs. */
   records(): { produced: number; delivered: number; unaccounted: number };
   auditLines(): { written: number; lost: number };
+  /** [output × result] */
+  outputLines(): ArrayLike<number>;
   /** Undefined while the process of loopfs does not answer. */
   loopfs(): Promise<LoopfsCounts | undefined>;
   /** One of `labels.filterModes`. */

@@ -160,6 +160,14 @@ function addEvents(registry: Registry, source: MetricsSource): void {
       return [written, lost];
     },
   );
+  const { outputs: output, outputResults: result } = source.labels;
+  counter(
+    registry,
+    'audit_output_lines_total',
+    'Lines of the audit log for receivers besides its file, by what became of them.',
+    labelProduct({ output, result }),
+    () => source.outputLines(),
+  );
 }
 
 /** One reading of the accounts serves both families of a scrape. */
