@@ -6,6 +6,7 @@ for (const name of [
   'record-cost',
   'verdict-cost',
   'start',
+  'cold-start',
   'audit',
   'metrics',
   'loopfs',

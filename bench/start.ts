@@ -13,6 +13,7 @@ const env = {
   LOOPWARDEN_HTTP_PORT: '0',
   LOOPWARDEN_API_SOCKET: join(folder, 'api.sock'),
   LOOPWARDEN_AUDIT_PATH: join(folder, 'audit.ndjson'),
+  LOOPWARDEN_AUDIT_KEY_PATH: join(folder, 'audit.key'),
   LOOPWARDEN_PINS_PATH: `/sys/fs/bpf/loopwarden-bench-${process.pid}`,
 };
 

@@ -1,13 +1,14 @@
 /**
  * Writes the tables of the docs that the code knows better: config keys and exit codes into README.md, metrics into
- * docs/metrics.md, shapes of cgroups into docs/containers.md. `--check` compares with what is there and exits 1 if it differs.
+ * docs/metrics.md, shapes of cgroups into docs/containers.md, and the man pages. `--check` compares with what is there and exits 1 if it differs.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { renderConfigReference } from '../src/config/reference.js';
 import { ERRORS, EXIT } from '../src/errors.js';
 import { CGROUPFS_POD_SHAPES, CONTAINER_SHAPES, POD_SHAPES, type Shape } from '../src/identity/shapes.js';
 import { createMetrics } from '../src/sinks/metrics.js';
 import { metricsFixture } from '../test/metrics-fixture.js';
+import { manPages } from './man-pages.js';
 
 const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   ok: 'fine',
@@ -70,12 +71,32 @@ function between(text: string, name: string, table: string): string {
 const check = process.argv.includes('--check');
 
 function update(path: string, change: (text: string) => string): boolean {
-  const before = readFileSync(path, 'utf8');
+  const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const after = change(before);
   if (before === after) return true;
   if (check) console.error(`${path} is not what the code says: run npm run generate`);
   else writeFileSync(path, after);
   return !check;
+}
+
+const MAN_FOLDER = 'packaging/man';
+
+/** Also that there is no page of a command that is gone. */
+function updateManPages(): boolean[] {
+  const exits = Object.entries(EXIT).map(
+    ([name, code]) => [code, EXIT_WORDS[name as keyof typeof EXIT]] as const,
+  );
+  const pages = manPages(exits);
+  if (!check) mkdirSync(MAN_FOLDER, { recursive: true });
+  const stale = readdirSync(MAN_FOLDER).filter((file) => !pages.some((page) => page.file === file));
+  for (const file of stale) {
+    if (check) console.error(`${MAN_FOLDER}/${file} is of no command: run npm run generate`);
+    else rmSync(`${MAN_FOLDER}/${file}`);
+  }
+  return [
+    stale.length === 0 || !check,
+    ...pages.map(({ file, text }) => update(`${MAN_FOLDER}/${file}`, () => text)),
+  ];
 }
 
 const table = await metricsTable();
@@ -85,5 +106,6 @@ const fresh = [
   ),
   update('docs/metrics.md', (text) => between(text, 'metrics', table)),
   update('docs/containers.md', (text) => between(text, 'shapes', shapesTable())),
+  ...updateManPages(),
 ];
 process.exitCode = fresh.every(Boolean) ? 0 : 1;

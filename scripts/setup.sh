@@ -77,6 +77,12 @@ fuse2fs          fuse2fs
 fdisk            sfdisk
 systemd-container systemd-nspawn
 lxc              lxc-start
+man-db           man
+groff-base       groff
+zsh              zsh
+fish             fish
+chromium         chromium
+openssl          openssl
 "
 
 is_there() {

@@ -1,5 +1,5 @@
 /** What a command is, and what it gets. */
-import type { LoadedConfig } from '../config/load.js';
+import type { LoadedConfig } from '../config/assemble.js';
 import type { ExitCode } from '../errors.js';
 import type { ControlClient } from '../web/control-client.js';
 
@@ -18,17 +18,36 @@ export interface CommandContext {
 export interface CommandOption {
   flags: string;
   description: string;
+  /** All that it takes, or what its words are: for completion. */
+  readonly values?: readonly string[] | WordKind | undefined;
+}
+
+/** What a shell can complete by itself. */
+export type WordKind = 'file' | 'device' | 'command';
+
+export interface CommandExample {
+  words: string;
+  what: string;
 }
 
 export interface Command {
   name: string;
   /** As in usage: `DEVICE`, `on|off`. */
   argument?: string;
+  /** The same where it may be left out. */
+  optionalArgument?: string;
+  /** For completion; not needed where the argument's name lists them: `on|off`. */
+  argumentValues?: WordKind;
+  /** The argument is a config file, which takes the place of --config. */
+  argumentIsConfig?: true;
   /** Words after that, as many as there are: `COMMAND`. */
   rest?: string;
   summary: string;
+  /** For the help and the man page: paragraphs, without line breaks in them unless a line begins with a blank. */
+  details?: readonly string[];
   options?: readonly CommandOption[];
-  /** Resolves with the exit code: one of ours, or that of a command that was run. */
+  examples?: readonly CommandExample[];
+  /** Imports what it needs by itself, so that no command waits for what another needs. Resolves with the exit code: one of ours, or that of a command that was run. */
   action(context: CommandContext): Promise<ExitCode | number>;
 }
 
@@ -36,8 +55,10 @@ export interface Command {
 export interface CommandGroup {
   name: string;
   argument?: never;
+  optionalArgument?: never;
   rest?: never;
   summary: string;
+  details?: readonly string[];
   options?: never;
   commands: readonly Command[];
 }

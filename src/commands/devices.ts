@@ -1,61 +1,60 @@
 /** `loopwarden devices`: root's one full view, whatever is hidden from udev. */
-import { EXIT, type ExitCode } from '../errors.js';
-import type { DeviceReport } from '../web/agent-api.js';
+import { columnList } from './column.js';
 import type { Command } from './command.js';
-import { containerWord } from './container-word.js';
-import { table, terminalColumns } from './table.js';
+import { DEFAULT_DEVICE_COLUMNS, DEVICE_COLUMNS } from './device-columns.js';
+import { DEVICE_STATES } from './device-filter.js';
+import { OWNER_WORDS } from './owner-filter.js';
 
 export const devices: Command = {
   name: 'devices',
-  summary: 'list every loop device with its owner',
-  options: [{ flags: '--all', description: 'also those without a backing file that nobody owns' }],
-  async action({ agent, json, options, print }): Promise<ExitCode> {
-    const all = (await agent.request('GET', '/api/v1/devices')) as DeviceReport[];
-    const shown = all.filter((device) => options.all === true || isInteresting(device));
-    print(json ? shown : render(shown));
-    return EXIT.ok;
+  summary: 'list loop devices with their owners',
+  details: [
+    'Without a filter those with a backing file, and those that a user namespace owns. Filters are joined by "and".',
+    `Columns (-o +COL adds to the default ones, ${DEFAULT_DEVICE_COLUMNS.join(', ')}):`,
+    ...columnList(DEVICE_COLUMNS),
+  ],
+  options: [
+    { flags: '-a, --all', description: 'also those without a backing file that nobody owns' },
+    {
+      flags: '-o, --output <list>',
+      description: 'columns, or +columns in addition to the default ones',
+      values: DEVICE_COLUMNS.map(({ name }) => name),
+    },
+    { flags: '--output-all', description: 'every column' },
+    {
+      flags: '-r, --raw',
+      description: 'columns one blank apart, with \\x20 for a blank within: for scripts',
+    },
+    { flags: '-n, --noheadings', description: 'no line of headings' },
+    { flags: '-b, --bytes', description: 'sizes in bytes' },
+    {
+      flags: '-x, --sort <column>',
+      description: 'sort by a column',
+      values: DEVICE_COLUMNS.map(({ name }) => name),
+    },
+    {
+      flags: '-w, --watch',
+      description: 'live, until interrupted; with --json a document a line whenever something has changed',
+    },
+    {
+      flags: '--owner <who>',
+      description: `${OWNER_WORDS.join(', ')}, or the number of a user namespace`,
+      values: OWNER_WORDS,
+    },
+    {
+      flags: '--container <name>',
+      description: 'name, id or its beginning, pod, with or without the runtime: docker/web',
+    },
+    { flags: '--state <state>', description: DEVICE_STATES.join(' or '), values: DEVICE_STATES },
+    { flags: '--orphans', description: 'those whose user namespace is gone' },
+  ],
+  examples: [
+    { words: 'devices --owner userns -w', what: 'what containers have now, live' },
+    { words: 'devices -o NAME,OFFSET,BACK-FILE,OWNER --sort OWNER', what: 'columns of one’s own' },
+    { words: 'devices --orphans -n -r -o NAME', what: 'names of leaked devices, for a script' },
+  ],
+  async action(context) {
+    const { listDevices } = await import('./device-list.js');
+    return listDevices(context);
   },
 };
-
-function isInteresting({ state, owner }: DeviceReport): boolean {
-  return state === 'bound' || owner.class === 'userns';
-}
-
-const HEAD = [
-  'NAME',
-  'DEVNO',
-  'DISKSEQ',
-  'STATE',
-  'OWNER',
-  'CONTAINER',
-  'USERNS',
-  'UID',
-  'HIDDEN',
-  'BACKING-FILE',
-];
-
-function render(list: readonly DeviceReport[]): string {
-  return table([HEAD, ...list.map(rowOf)], terminalColumns());
-}
-
-function rowOf(device: DeviceReport): string[] {
-  const { userns } = device.owner;
-  return [
-    device.name,
-    device.devno,
-    String(device.diskseq),
-    device.state,
-    ownerWords(device),
-    device.container ? containerWord(device.container) : '-',
-    userns ? String(userns.inum) : '-',
-    userns ? String(userns.ownerUid) : '-',
-    device.hidden ? 'yes' : 'no',
-    device.backing?.path ?? '-',
-  ];
-}
-
-/** `host`, `userns`, `orphan` or `unknown`: one word for a person. */
-export function ownerWords({ owner, orphan }: DeviceReport): string {
-  if (orphan) return 'orphan';
-  return owner.class === 'initial' ? 'host' : owner.class;
-}

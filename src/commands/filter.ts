@@ -8,6 +8,11 @@ export const filter: Command = {
   name: 'filter',
   argument: 'on|off|observe',
   summary: 'put the filter on every uevent socket of the host, or take it off',
+  details: ['Until the agent’s next start, which goes by filter.mode of the config again.'],
+  examples: [
+    { words: 'filter off', what: 'let the host’s udev have every event, now' },
+    { words: 'filter observe', what: 'only count what would be hidden' },
+  ],
   async action({ agent, args, json, print }): Promise<ExitCode> {
     const [word = ''] = args;
     const mode = Object.hasOwn(MODES, word) ? MODES[word] : undefined;

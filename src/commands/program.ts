@@ -1,37 +1,23 @@
 /** The command line: global options, the commands, and how anything that was thrown ends. */
+import { existsSync } from 'node:fs';
 import { Command as CommanderCommand, CommanderError, Option } from 'commander';
-import { CONFIG_KEYS } from '../config/keys.js';
-import { loadConfig } from '../config/load.js';
+import {
+  assembleConfig,
+  type ConfigSources,
+  DEFAULT_CONFIG_PATH,
+  type LoadedConfig,
+} from '../config/assemble.js';
 import { createError, EXIT, exitCodeOf, renderErrorLine } from '../errors.js';
 import { jsonText } from '../sinks/json-text.js';
 import { VERSION } from '../version.js';
 import { createControlClient } from '../web/control-client.js';
+import { COMMANDS } from './catalog.js';
+import { COLOR_WORDS } from './color.js';
 import type { Command, CommandGroup } from './command.js';
-import { devices } from './devices.js';
-import { doctor } from './doctor.js';
-import { events } from './events.js';
-import { explain } from './explain.js';
-import { filter } from './filter.js';
-import { loopfs } from './loopfs.js';
-import { losetup } from './losetup.js';
-import { ociHook } from './oci-hook.js';
-import { run } from './run.js';
-import { uninstall } from './uninstall.js';
+import { COMMON_OPTIONS, FLAGGED_KEYS } from './common-options.js';
+import { helpAfter } from './help-text.js';
 
-export const COMMANDS: readonly (Command | CommandGroup)[] = [
-  run,
-  doctor,
-  devices,
-  events,
-  explain,
-  filter,
-  loopfs,
-  losetup,
-  ociHook,
-  uninstall,
-];
-
-const FLAGGED = CONFIG_KEYS.filter((entry) => entry.flag !== undefined);
+export { COMMANDS } from './catalog.js';
 
 /** Runs one command line (without node and script) and returns its exit code. Prints errors, never throws. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
@@ -42,9 +28,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   for (const command of COMMANDS) {
-    addCommand(program, command, (code) => {
+    const onExit = (code: number) => {
       exitCode = code;
-    });
+    };
+    addCommand(program, command, isAsked(command, argv) ? onExit : undefined);
   }
   // A reader that has gone (a pager, head) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -61,14 +48,21 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** The options of all the others are not needed for one command; they are for what is none. */
+function isAsked({ name }: Command | CommandGroup, [first = '']: readonly string[]): boolean {
+  return name === first || !COMMANDS.some((command) => command.name === first);
+}
+
+/** Without `onExit` it is only there for the list of commands. */
 function addCommand(
   program: CommanderCommand,
   command: Command | CommandGroup,
-  onExit: (code: number) => void,
+  onExit: ((code: number) => void) | undefined,
 ): void {
   const usage = [
     command.name,
     ...(command.argument ? [`<${command.argument}>`] : []),
+    ...(command.optionalArgument ? [`[${command.optionalArgument}]`] : []),
     ...(command.rest ? [`[${command.rest}...]`] : []),
   ].join(' ');
   const added = program
@@ -76,24 +70,25 @@ function addCommand(
     .description(command.summary)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
+  if (onExit === undefined) return;
+  added.addHelpText('after', helpAfter(command));
   if ('commands' in command) for (const each of command.commands) addCommand(added, each, onExit);
   else addAction(added, command, onExit);
 }
 
 function addAction(added: CommanderCommand, command: Command, onExit: (code: number) => void): void {
-  added
-    .option('--json', 'one JSON document (a stream is NDJSON)')
-    .option('--config <path>', 'config file (default: /etc/loopwarden/config.yaml, if it is there)');
-  for (const { flag = '', description } of FLAGGED)
-    added.addOption(new Option(`${flag} <value>`, description));
-  for (const { flags, description } of command.options ?? []) added.option(flags, description);
+  for (const { flags, description } of [...(command.options ?? []), ...COMMON_OPTIONS])
+    added.addOption(new Option(flags, description));
   added.action(async (...given: unknown[]) => {
     const options = added.opts<Record<string, unknown>>();
-    const loaded = loadConfig({
-      configPath: options.config as string | undefined,
+    const args = given.flat().filter((value): value is string => typeof value === 'string');
+    const configPath = (command.argumentIsConfig && args[0]) || (options.config as string | undefined);
+    checkColor(options.color);
+    const loaded = await loadConfig({
+      configPath,
       env: process.env,
       flags: Object.fromEntries(
-        FLAGGED.map(({ key, flag = '' }) => [key, options[camel(flag)] as string | undefined]),
+        FLAGGED_KEYS.map(({ key, flag = '' }) => [key, options[camel(flag)] as string | undefined]),
       ),
     });
     onExit(
@@ -101,12 +96,25 @@ function addAction(added: CommanderCommand, command: Command, onExit: (code: num
         loaded,
         agent: createControlClient(loaded.config.api.socket),
         json: options.json === true,
-        args: given.flat().filter((value): value is string => typeof value === 'string'),
+        args,
         options,
         print: (value) => process.stdout.write(`${typeof value === 'string' ? value : jsonText(value)}\n`),
       }),
     );
   });
+}
+
+function checkColor(word: unknown): void {
+  const words: readonly unknown[] = COLOR_WORDS;
+  if (word !== undefined && !words.includes(word))
+    throw createError('ERR_USAGE', { reason: `--color takes ${COLOR_WORDS.join(', ')}` });
+}
+
+/** Where there is no file, which is usual, a command starts faster without what reads YAML. */
+async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
+  const isThere = existsSync(sources.configPath ?? DEFAULT_CONFIG_PATH);
+  const readFile = isThere ? (await import('../config/file.js')).readConfigFile : () => undefined;
+  return assembleConfig(sources, readFile);
 }
 
 /** Help and version end well; everything else that commander refuses is a usage error in our own form. */

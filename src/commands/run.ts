@@ -1,4 +1,4 @@
-/** `loopwarden run`: the agent in the foreground, until SIGTERM or SIGINT. */
+/** `loopwarden run`: the agent in the foreground, until SIGTERM or SIGINT. SIGHUP has it open its audit log anew. */
 import { once } from 'node:events';
 import type { Agent } from '../agent.js';
 import type { LoadedConfig } from '../config/load.js';
@@ -18,11 +18,18 @@ async function start(loaded: LoadedConfig, stop: AbortSignal): Promise<Agent | u
 export const run: Command = {
   name: 'run',
   summary: 'run the agent in the foreground',
+  details: [
+    'It ends on SIGTERM and SIGINT. What is hidden stays hidden, and what happens goes on being recorded for the next one.',
+  ],
+  examples: [{ words: 'run --filter-mode observe', what: 'only count what would be hidden' }],
   async action({ loaded, json, print }): Promise<ExitCode> {
     const stop = new AbortController();
     const stopped = once(stop.signal, 'abort');
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-    const agent = await start(loaded, stop.signal);
+    let agent: Agent | undefined;
+    // From the start on: it must not end an agent that is not ready for it.
+    process.on('SIGHUP', () => void agent?.reopenLog());
+    agent = await start(loaded, stop.signal);
     if (agent === undefined) return EXIT.ok;
     // With the audit log on stdout the greeting would be a line that is no record.
     if (loaded.config.audit.path !== '-') print(json ? agent.status() : greeting(agent));

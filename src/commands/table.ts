@@ -1,11 +1,12 @@
 /** Aligned columns for people. */
-import { stringText } from '../sinks/json-text.js';
+import { plainText } from './plain-text.js';
+import { cutEnd, padEnd, textWidth } from './text-width.js';
 
 /** Columns two spaces apart; cut to the terminal's width if `columns` is given. Ends without a newline. */
 export function table(rows: readonly (readonly string[])[], columns?: number): string {
-  const clean = rows.map((row) => row.map(plain));
+  const clean = rows.map((row) => row.map(plainText));
   const widths = clean.reduce<number[]>(
-    (widest, row) => row.map((cell, at) => Math.max(widest[at] ?? 0, cell.length)),
+    (widest, row) => row.map((cell, at) => Math.max(widest[at] ?? 0, textWidth(cell))),
     [],
   );
   return clean
@@ -19,14 +20,9 @@ export function terminalColumns(): number | undefined {
 }
 
 function pad(cell: string, row: readonly string[], at: number, widths: readonly number[]): string {
-  return at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0);
+  return at === row.length - 1 ? cell : padEnd(cell, widths[at] ?? 0);
 }
 
 function cut(line: string, columns: number | undefined): string {
-  return columns !== undefined && line.length > columns ? `${line.slice(0, columns - 1)}…` : line;
-}
-
-/** Names and paths are chosen by containers: nothing in them may steer the terminal. */
-function plain(text: string): string {
-  return stringText(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\');
+  return columns === undefined ? line : cutEnd(line, columns);
 }

@@ -8,6 +8,8 @@ export interface SysfsLoop {
   /** 0n on kernels without it (before 5.15). */
   diskseq: bigint;
   sizeBytes: number;
+  /** Of the queue: what a request is a multiple of. */
+  logicalBlockBytes: number;
   readOnly: boolean;
   /** Nothing is attached: null. */
   backing: {
@@ -42,6 +44,7 @@ export function readLoop(name: string): SysfsLoop | undefined {
     devno,
     diskseq: BigInt(read(name, 'diskseq') || '0'),
     sizeBytes: Number(read(name, 'size')) * SECTOR_BYTES,
+    logicalBlockBytes: Number(read(name, 'queue/logical_block_size')),
     readOnly: read(name, 'ro') === '1',
     backing: readBacking(name),
     partitions: children(name).filter((child) => child.startsWith(`${name}p`)),

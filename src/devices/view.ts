@@ -3,7 +3,7 @@ import type { Container } from '../identity/container.js';
 import type { OwnerEntry, UsernsEntry } from '../kernel/abi.js';
 import { devnoText } from './devno.js';
 import { type OwnerClass, type OwnerRole, ownerOf } from './owners.js';
-import type { Registry } from './registry.js';
+import type { Life, Registry } from './registry.js';
 import type { SysfsLoop } from './sysfs.js';
 
 export interface UsernsView {
@@ -14,20 +14,36 @@ export interface UsernsView {
   alive: boolean;
 }
 
+export interface BackingView {
+  path: string;
+  /** Bytes. */
+  offset: number;
+  sizelimit: number;
+  autoclear: boolean;
+  partscan: boolean;
+  directIo: boolean;
+  /** Of the file: its device, `8:1`, and inode; null for a life that is older than the agent. */
+  file: { devno: string; inode: bigint } | null;
+}
+
 export interface DeviceView {
   name: string;
   devno: string;
   diskseq: bigint;
   state: 'bound' | 'unbound';
   sizeBytes: number;
+  /** Of its queue. */
+  logicalBlockBytes: number;
   readOnly: boolean;
   partitions: string[];
-  backing: { path: string; offset: number; sizelimit: number } | null;
+  backing: BackingView | null;
   owner: { class: OwnerClass; as: OwnerRole | null; userns: UsernsView | null };
   /** The owner's user namespace is gone. */
   orphan: boolean;
   /** Who attached the backing file, if the agent saw it. */
   attachedBy: { pid: number; comm: string; uid: number } | null;
+  /** When: CLOCK_BOOTTIME, nanoseconds; null like `attachedBy`. */
+  attachedBootNs: bigint | null;
   /** The holder's, or whatever its cgroup is; null if nothing is attached, or nobody knows. */
   container: Container | null;
 }
@@ -48,9 +64,10 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
     diskseq: loop.diskseq,
     state: backing ? 'bound' : 'unbound',
     sizeBytes: loop.sizeBytes,
+    logicalBlockBytes: loop.logicalBlockBytes,
     readOnly: loop.readOnly,
     partitions: loop.partitions,
-    backing: backing && { path: backing.path, offset: backing.offset, sizelimit: backing.sizelimit },
+    backing: backing && viewBacking(backing, life),
     owner: {
       class: owner.class,
       as: owner.as,
@@ -59,7 +76,24 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
     orphan: owner.class === 'userns' && !ownership.living.has(owner.id),
     attachedBy:
       life?.caller && backing ? { pid: life.caller.pid, comm: life.caller.comm, uid: life.caller.uid } : null,
+    attachedBootNs: life?.caller && backing ? life.beganBootNs : null,
     container: (backing && life?.container) ?? null,
+  };
+}
+
+function viewBacking(
+  { path, offset, sizelimit, autoclear, partscan, dio }: NonNullable<SysfsLoop['backing']>,
+  life: Life | undefined,
+): BackingView {
+  const seen = life !== undefined && life.backing.inode > 0n;
+  return {
+    path,
+    offset,
+    sizelimit,
+    autoclear,
+    partscan,
+    directIo: dio,
+    file: seen ? { devno: devnoText(life.backing.dev), inode: life.backing.inode } : null,
   };
 }
 

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Also where it is built in. */
-const DRIVER = '/sys/module/loop';
+export const LOOP_DRIVER = '/sys/module/loop';
 const CONTROL = '/dev/loop-control';
 /** As long as it is not there, no loop device is either; one made in this moment is taken for the host's. */
 const POLL_MS = 100;
@@ -13,14 +13,14 @@ const POLL_MS = 100;
  * it is not installed or forbidden, waits for whoever loads it. False: `stop` came first.
  */
 export async function waitForLoopDriver(stop: AbortSignal, onWaiting: () => void): Promise<boolean> {
-  if (existsSync(DRIVER)) return true;
+  if (existsSync(LOOP_DRIVER)) return true;
   try {
     closeSync(openSync(CONTROL, 'r'));
   } catch {
     // Then there is something to wait for.
   }
-  if (!existsSync(DRIVER)) onWaiting();
-  while (!existsSync(DRIVER)) {
+  if (!existsSync(LOOP_DRIVER)) onWaiting();
+  while (!existsSync(LOOP_DRIVER)) {
     if (stop.aborted) return false;
     await delay(POLL_MS);
   }

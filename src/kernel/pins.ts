@@ -10,8 +10,8 @@ import type { BpfMap, NativeAddon } from './native.js';
 import type { LoadedPrograms } from './programs.js';
 
 /** BPF_FS_MAGIC of include/uapi/linux/magic.h. */
-const BPFFS_MAGIC = 0xcafe4a11;
-const BPFFS_MOUNT_POINT = '/sys/fs/bpf';
+export const BPFFS_MAGIC = 0xcafe4a11;
+export const BPFFS_MOUNT_POINT = '/sys/fs/bpf';
 /** Of bpf/gates.bpf.c: what gates expect of programs and agent. */
 const GATES_VERSION = 1;
 

@@ -9,19 +9,30 @@ export interface Explanation {
   words: string;
 }
 
-const WORDS: Record<string, string> = {
+const WORDS: Readonly<Record<string, string>> = {
   unknown_owner: 'nobody was seen to make it or to attach its file, so it is treated as the host’s',
   initial_owner: 'it belongs to the host (the initial user namespace)',
   observe: 'a user namespace owns it, but filter.mode is not hide',
   creator: 'a user namespace made it, and nobody of the host has attached a file to it',
   holder: 'a user namespace attached its backing file',
+  pending: 'a user namespace was about to attach its backing file',
+  echo: 'udevd’s own watch repeats what a user namespace did that has just let go of it',
+  receiver_owns: 'the listener is in the user namespace that owns it',
+  receiver_is_ancestor: 'the listener is in an ancestor of the user namespace that owns it',
+  allow_list: 'the listener’s executable is on receivers.allow',
+  not_loop: 'it is no loop device',
 };
+
+/** The words behind a rule by its name; the name itself for one that is not known. */
+export function ruleWords(rule: string): string {
+  return Object.hasOwn(WORDS, rule) ? (WORDS[rule] ?? rule) : rule;
+}
 
 /** The same decision as owner_resolve and receiver_rule of bpf/, for a receiver of the host. */
 export function explainVerdict(owner: Pick<Owner, 'class' | 'as'>, mode: FilterModeName): Explanation {
   const number = ruleOf(owner, mode);
   const rule = ruleName(number);
-  return { verdict: HIDING.has(number) ? 'hide' : 'deliver', rule, words: WORDS[rule] ?? rule };
+  return { verdict: HIDING.has(number) ? 'hide' : 'deliver', rule, words: ruleWords(rule) };
 }
 
 const HIDING: ReadonlySet<number> = new Set([RULE.CREATOR, RULE.HOLDER]);

@@ -4,8 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
-import type { Command } from '../../src/commands/command.js';
-import { COMMANDS } from '../../src/commands/program.js';
+import { COMMANDS, eachCommand } from '../../src/commands/catalog.js';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { VERSION } from '../../src/version.js';
 import { command, type Outcome } from '../support/shell.js';
@@ -13,19 +12,13 @@ import { tempFolder } from '../support/temp-folder.js';
 
 before(() => void execFileSync('bash', [join(PACKAGE_ROOT, 'scripts/build-ts.sh')], { stdio: 'ignore' }));
 
-/** Those of groups with the words above them. */
-function eachCommand(): [Command, string[]][] {
-  return COMMANDS.flatMap((each): [Command, string[]][] =>
-    'commands' in each ? each.commands.map((below) => [below, [each.name]]) : [[each, []]],
-  );
-}
-
 /** loopwarden where no agent listens. */
 function loopwarden(t: TestContext, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   const socket = join(tempFolder(t), 'api.sock');
   return command(process.execPath, [join(PACKAGE_ROOT, 'dist/main.js'), ...args], {
     ...process.env,
     LOOPWARDEN_API_SOCKET: socket,
+    LOOPWARDEN_AUDIT_PATH: `${socket}.ndjson`,
     ...env,
   });
 }
@@ -43,6 +36,10 @@ test('a wrong command line is one line on stderr, and exit code 2', async (t) =>
       ['devices', '--http-port', 'ten'],
       /^loopwarden: --http-port: http\.port cannot be/,
     ],
+    'a colour that is none': [['devices', '--color', 'red'], /--color takes auto, always, never/],
+    'a column that there is not': [['devices', '-o', 'NAEM'], /no column "NAEM": did you mean NAME/],
+    'a time that is none': [['events', '--since', 'soon'], /--since takes 10m/],
+    'a shell without a script': [['completion', 'tcsh'], /completion takes bash, zsh or fish/],
     'a config that is not there': [['devices', '--config', '/nonexistent/c.yaml'], /there is no such file/],
     'a name that steers the terminal': [['\u001b[2J\n\u202e'], /unknown command '\\u001b\[2J\\u000a\\u202e'/],
   } as const;
@@ -95,7 +92,7 @@ test('--help lists every command with what it does, and ends well', async (t) =>
 
 test('each command has help of its own, with its options', async (t) => {
   await Promise.all(
-    eachCommand().map(async ([{ name, argument, summary, options = [] }, above]) => {
+    eachCommand().map(async ([above, { name, argument, summary, options = [], examples = [] }]) => {
       const { code, stdout } = await loopwarden(t, [...above, name, '--help']);
       assert.equal(code, 0);
       const text = stdout.replace(/\s+/g, ' ');
@@ -103,6 +100,7 @@ test('each command has help of its own, with its options', async (t) => {
       if (argument) assert.ok(stdout.includes(`<${argument}>`), name);
       for (const { flags } of options) assert.ok(stdout.includes(flags), `${name} ${flags}`);
       assert.match(stdout, /--json /);
+      for (const { words } of examples) assert.ok(stdout.includes(`    loopwarden ${words}\n`), words);
     }),
   );
 });
@@ -119,6 +117,8 @@ test('what needs an agent says that none is running, and ends with 69', async (t
     ['devices', '--json'],
     ['events'],
     ['events', '-f'],
+    ['devices', '--watch'],
+    ['top'],
     ['explain', 'loop0'],
     ['filter', 'on'],
   ]) {
@@ -137,6 +137,15 @@ test('a socket that nobody answers on any more is no agent either', async (t) =>
   const script = `require('net').createServer().listen(${JSON.stringify(socket)}, () => process.kill(process.pid, 'SIGKILL'))`;
   await command(process.execPath, ['-e', script]);
   assert.equal((await loopwarden(t, ['devices', '--socket', socket])).code, 69);
+});
+
+test('examples are command lines that are taken', async (t) => {
+  for (const [, { examples = [] }] of eachCommand())
+    for (const { words } of examples) {
+      const [line = ''] = words.split(/ [>&|]/);
+      const { code, stderr } = await loopwarden(t, [...line.split(' '), '--help']);
+      assert.deepEqual([code, stderr], [0, ''], words);
+    }
 });
 
 test('every command is there once', () => {

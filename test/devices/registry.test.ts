@@ -31,6 +31,7 @@ const BOUND_LOOP: SysfsLoop = {
   devno: LOOP3,
   diskseq: 9n,
   sizeBytes: 1 << 20,
+  logicalBlockBytes: 512,
   readOnly: true,
   backing: {
     path: '/srv/old.img',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OWNER_CLASSES, type Owner } from '../../src/devices/owners.js';
 import { RULE, RULE_NAMES } from '../../src/kernel/abi.js';
-import { explainVerdict, ruleName } from '../../src/policy/explanation.js';
+import { explainVerdict, ruleName, ruleWords } from '../../src/policy/explanation.js';
 
 const HOST: Pick<Owner, 'class' | 'as'> = { class: 'initial', as: 'creator' };
 const MADE: Pick<Owner, 'class' | 'as'> = { class: 'userns', as: 'creator' };
@@ -40,6 +40,11 @@ test('outside of the mode hide, what would be hidden is delivered, and the rule 
       assert.match(words, /filter\.mode is not hide/);
     }
   }
+});
+
+test('every rule of the kernel has words', () => {
+  for (const number of RULE_NAMES.keys()) assert.notEqual(ruleWords(ruleName(number)), ruleName(number));
+  assert.equal(ruleWords('constructor'), 'constructor');
 });
 
 test('every rule that is given has words of its own, and one verdict: that of bpf/verdict.bpf.h', () => {

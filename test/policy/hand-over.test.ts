@@ -160,7 +160,18 @@ test('a container’s life that is older than the agent, which the host was show
     dio: false,
   };
   registry.seed(
-    [{ name: 'loop3', devno: LOOP3, diskseq: 9n, sizeBytes: 0, readOnly: false, backing, partitions: [] }],
+    [
+      {
+        name: 'loop3',
+        devno: LOOP3,
+        diskseq: 9n,
+        sizeBytes: 0,
+        logicalBlockBytes: 512,
+        readOnly: false,
+        backing,
+        partitions: [],
+      },
+    ],
     new Map(),
   );
   assert.equal(handOverOf(END, registry.apply(END), () => INITIAL)?.action, 'change');

@@ -24,7 +24,7 @@ export interface AgentProcess {
   pid: number;
   auditPath: string;
   env: NodeJS.ProcessEnv;
-  /** Every line of the log so far. */
+  /** Every line of the log so far, but the checkpoints. */
   audit(): AuditLine[];
   /** Resolves when the log says everything that the kernel has recorded so far. */
   settle(): Promise<void>;
@@ -63,6 +63,9 @@ export function environmentIn(folder: string, more: NodeJS.ProcessEnv = {}): Age
     LOOPWARDEN_API_SOCKET: join(folder, 'api.sock'),
     LOOPWARDEN_PINS_PATH: `/sys/fs/bpf/loopwarden-test-${process.pid}`,
     LOOPWARDEN_AUDIT_PATH: auditPath,
+    LOOPWARDEN_AUDIT_KEY_PATH: join(folder, 'audit.key'),
+    // Tests read the log as one file.
+    LOOPWARDEN_AUDIT_ROTATE_BYTES: '0',
     LOOPWARDEN_AUDIT_KINDS: 'ioctl,life,agent,uevent',
     ...more,
   };
@@ -171,7 +174,8 @@ function readLines(path: string): AuditLine[] {
   return lines
     .slice(0, -1)
     .filter(Boolean)
-    .map((line) => JSON.parse(line));
+    .map((line) => JSON.parse(line))
+    .filter(({ kind }) => kind !== 'checkpoint');
 }
 
 /** Without reading what they say: after a storm that would take an emulated machine half a minute. */

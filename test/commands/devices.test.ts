@@ -1,0 +1,148 @@
+/** `devices`: what a person reads of all devices, and what a script gets. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { devices } from '../../src/commands/devices.js';
+import type { DeviceReport } from '../../src/web/agent-api.js';
+import { deviceReport, freeDevice, hostDevice } from '../device-fixture.js';
+import { WEB } from '../event-fixture.js';
+import { type Run, runCommand } from './run-command.js';
+import { assertHarmless, HOSTILE_NAMES } from './terminal.js';
+
+const ORPHAN = deviceReport({
+  name: 'loop6',
+  devno: '7:6',
+  orphan: true,
+  sizeBytes: 10 << 20,
+  container: null,
+});
+const ALL = [deviceReport(), hostDevice(), freeDevice(), ORPHAN];
+
+function list(options: object = {}, json = false, answer: readonly DeviceReport[] = ALL): Promise<Run> {
+  return runCommand(devices, { request: { '/api/v1/devices': answer } }, { options, json });
+}
+
+const names = async (options: object): Promise<string[]> =>
+  (await list({ ...options, raw: true, noheadings: true, output: 'NAME' })).text.split('\n').filter(Boolean);
+
+test('lists those with a file or a container’s, and with --all every one', async () => {
+  assert.equal(
+    (await list()).text,
+    [
+      'NAME   STATE  SIZE  OWNER   CONTAINER       USERNS   UID  HIDDEN  BACK-FILE',
+      'loop3  bound    1M  userns  docker/web  4026532101  1000  yes     /srv/disk.img',
+      'loop4  bound    1M  host    -                    -     -  no      /srv/disk.img',
+      'loop6  bound   10M  orphan  -           4026532101  1000  yes     /srv/disk.img',
+    ].join('\n'),
+  );
+  assert.deepEqual(await names({ all: true }), ['loop3', 'loop4', 'loop5', 'loop6']);
+  assert.match((await list({}, false, [deviceReport({ state: 'unbound' })])).text, /^loop3 +unbound/m);
+});
+
+test('filters are joined, and reach devices that are not listed otherwise', async () => {
+  assert.deepEqual(await names({ owner: 'host' }), ['loop4']);
+  assert.deepEqual(await names({ owner: 'userns' }), ['loop3', 'loop6']);
+  assert.deepEqual(await names({ owner: 'orphan' }), ['loop6']);
+  assert.deepEqual(await names({ owner: 'unknown' }), ['loop5']);
+  assert.deepEqual(await names({ owner: '4026532101' }), ['loop3', 'loop6']);
+  assert.deepEqual(await names({ owner: '77' }), ['loop3', 'loop6']);
+  assert.deepEqual(await names({ owner: '78' }), []);
+  assert.deepEqual(await names({ state: 'unbound' }), ['loop5']);
+  assert.deepEqual(await names({ orphans: true }), ['loop6']);
+  assert.deepEqual(await names({ orphans: true, owner: 'host' }), []);
+  for (const wanted of [
+    'web',
+    'docker/web',
+    'docker/',
+    WEB.id,
+    WEB.id.slice(0, 12),
+    `docker/${WEB.id.slice(0, 12)}`,
+  ])
+    assert.deepEqual(await names({ container: wanted }), ['loop3'], wanted);
+  for (const wanted of ['we', 'podman/web', WEB.id.slice(0, 5), '', '/', 'docker'])
+    assert.deepEqual(await names({ container: wanted }), [], wanted);
+});
+
+test('columns are chosen, added, sorted by, and refused with the nearest name', async () => {
+  assert.equal(
+    (await list({ output: 'name,maj:min,DISKSEQ' })).text.split('\n')[1],
+    'loop3  7:3            9',
+  );
+  const added = (await list({ output: '+RULE' })).text.split('\n')[0];
+  assert.match(added ?? '', /^NAME .* BACK-FILE +RULE$/);
+  assert.deepEqual(await names({ all: true, sort: 'SIZE' }), ['loop5', 'loop3', 'loop4', 'loop6']);
+  const every = (await list({ outputAll: true })).text.split('\n')[0]?.split(/ +/);
+  for (const name of [
+    'NAME',
+    'AUTOCLEAR',
+    'BACK-FILE',
+    'BACK-INO',
+    'BACK-MAJ:MIN',
+    'MAJ:MIN',
+    'OFFSET',
+    'PARTSCAN',
+    'RO',
+    'SIZELIMIT',
+    'DIO',
+    'LOG-SEC',
+  ])
+    assert.ok(every?.includes(name), `${name} is a column of losetup`);
+  await assert.rejects(list({ output: 'NAME,OFSET' }), /no column "OFSET": did you mean OFFSET\?/);
+  await assert.rejects(list({ output: ',' }), { code: 'ERR_USAGE' });
+  await assert.rejects(list({ owner: 'me' }), { code: 'ERR_USAGE' });
+  await assert.rejects(list({ state: 'open' }), { code: 'ERR_USAGE' });
+});
+
+test('--json is the whole report, and with columns an object of them with its types', async () => {
+  assert.deepEqual((await list({}, true)).printed, [[ALL[0], ALL[1], ORPHAN]]);
+  assert.deepEqual((await list({ output: 'NAME,SIZE,AUTOCLEAR,HIDDEN,CONTAINER' }, true)).printed[0], [
+    { name: 'loop3', size: 1 << 20, autoclear: true, hidden: true, container: 'docker/web' },
+    { name: 'loop4', size: 1 << 20, autoclear: true, hidden: false, container: null },
+    { name: 'loop6', size: 10 << 20, autoclear: true, hidden: true, container: null },
+  ]);
+  await assert.rejects(list({ raw: true }, true), { code: 'ERR_USAGE' });
+});
+
+test('--raw has as many words a line as columns, whatever a file is called', async () => {
+  const backing = { ...deviceReport().backing, path: '/srv/my disk \\ \t\n.img' } as DeviceReport['backing'];
+  const { text } = await list({ raw: true, output: 'NAME,CONTAINER,BACK-FILE' }, false, [
+    hostDevice({ backing }),
+  ]);
+  assert.deepEqual(
+    text.split('\n').map((line) => line.split(' ').length),
+    [3, 3],
+  );
+  assert.match(text, /^loop4 "" \/srv\/my\\x20disk\\x20/m);
+});
+
+test('without a device there is the heading, and without that nothing at all', async () => {
+  assert.match((await list({}, false, [])).text, /^NAME .* BACK-FILE$/);
+  assert.deepEqual((await list({ noheadings: true }, false, [])).printed, []);
+  assert.deepEqual((await list({}, true, [])).printed, [[]]);
+});
+
+test('colours are only where they are asked for, and change nothing else', async () => {
+  const plain = (await list()).text;
+  assert.doesNotMatch(plain, /\p{Cc}(?<!\n)/u);
+  const painted = (await list({ color: 'always' })).text;
+  const control = String.fromCharCode(27);
+  assert.ok(painted.includes(`${control}[31morphan${control}[39m`));
+  assert.equal(
+    painted
+      .split(control)
+      .map((part, at) => (at === 0 ? part : part.replace(/^\[\d+m/, '')))
+      .join(''),
+    plain,
+  );
+});
+
+test('hostile names never reach the terminal raw', async () => {
+  for (const [what, name] of Object.entries(HOSTILE_NAMES)) {
+    const device = deviceReport({
+      backing: { ...deviceReport().backing, path: name } as DeviceReport['backing'],
+      attachedBy: { pid: 1, comm: name, uid: 0 },
+      container: { ...WEB, id: name, name, pod: name },
+    });
+    assertHarmless((await list({ outputAll: true }, false, [device])).text, 2, what);
+    assertHarmless((await list({ outputAll: true, raw: true }, false, [device])).text, 2, what);
+  }
+});
