@@ -37,9 +37,10 @@ import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/rec
 import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import { handOverOf } from './policy/hand-over.js';
+import { createActivity } from './sinks/activity.js';
 import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
-import { openAuditLog } from './sinks/audit-log.js';
 import type { AuditDevice } from './sinks/audit-record.js';
+import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
 import { createEventFeed } from './sinks/event-feed.js';
 import { createKernelMetrics } from './sinks/kernel-metrics.js';
@@ -49,10 +50,13 @@ import { readRevision, VERSION } from './version.js';
 import { type AgentStatus, createAgentApi } from './web/agent-api.js';
 import { startControlServer } from './web/control-server.js';
 import { createStatisticsReader } from './web/loopfs-client.js';
+import { createPageApi } from './web/page-api.js';
 import { startPublicServer } from './web/public-server.js';
 
 export interface Agent {
   status(): AgentStatus;
+  /** Opens the audit log's path anew, after something has rotated it. Never throws: a failure is in the log. */
+  reopenLog(): Promise<void>;
   /** Writes out what is under way. */
   stop(): Promise<void>;
 }
@@ -97,8 +101,9 @@ async function assemble(
 
   // The sinks, last station first: each later one is there when the one before it opens.
   removeTornLine(config.audit.path);
-  const auditLog = await openAuditLog({
-    path: config.audit.path,
+  const auditLog = await openAuditSink(config.audit, {
+    readClocks: () => native.clocks(),
+    onTrouble: (what, error) => log.error({ reason: reasonOf(error) }, what),
     onState: ({ failing, reason }) =>
       failing
         ? log.error({ reason }, 'the audit log cannot be written')
@@ -107,6 +112,7 @@ async function assemble(
   cleanup.add(() => auditLog.close());
   const auditLines = () => ({ written: auditLog.stats().linesWritten, lost: auditLog.stats().linesLost });
   const feed = createEventFeed(config.limits.recent_events);
+  const activity = createActivity();
   const trail = createAuditTrail({
     log: auditLog,
     feed,
@@ -170,48 +176,65 @@ async function assemble(
       [...DROP_REASON_NAMES].map(([at, name]) => [name.toLowerCase(), counts[at] ?? 0]),
     );
   };
+  const api = createAgentApi({
+    loaded,
+    inventory,
+    receivers,
+    feed,
+    activity,
+    status,
+    processes,
+    maker: createDeviceMaker(native, programs.map('stated_owners'), partShift),
+    filterMode: filter.mode,
+    setFilterMode(mode) {
+      filter.setMode(mode);
+      log.warn({ mode }, 'filter mode set');
+      recordAgent(`filter_${mode}`);
+    },
+  });
   const control = await startControlServer({
     path: config.api.socket,
-    api: createAgentApi({
-      loaded,
-      inventory,
-      receivers,
-      feed,
-      status,
-      processes,
-      maker: createDeviceMaker(native, programs.map('stated_owners'), partShift),
-      filterMode: filter.mode,
-      setFilterMode(mode) {
-        filter.setMode(mode);
-        log.warn({ mode }, 'filter mode set');
-        recordAgent(`filter_${mode}`);
-      },
-    }),
+    api,
     onError: (error) => log.error({ err: error }, 'control request'),
   });
   cleanup.add(() => control.close());
-  const metrics = createMetrics(
-    createKernelMetrics({
-      programs,
-      programRuns: () => gates.stats().set(LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM).stats()),
-      inventory,
-      outcomes: () => hooks.outcomes,
-      receivers: receivers.list,
-      ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
-      auditLines,
-      records: () => accounts.check(() => ring.stats().unreadBytes === 0),
-      filterMode: filter.mode,
-      loopfs: createStatisticsReader(config.loopfs.socket),
-      build,
-    }),
-    { deviceInfo: config.metrics.device_info, deviceInfoLimit: config.metrics.device_info_limit },
-  );
+  const source = createKernelMetrics({
+    programs,
+    programRuns: () => gates.stats().set(LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM).stats()),
+    inventory,
+    outcomes: () => hooks.outcomes,
+    receivers: receivers.list,
+    ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
+    auditLines,
+    outputCounts: auditLog.outputCounts,
+    records: () => accounts.check(() => ring.stats().unreadBytes === 0),
+    filterMode: filter.mode,
+    loopfs: createStatisticsReader(config.loopfs.socket),
+    build,
+  });
+  const metrics = createMetrics(source, {
+    deviceInfo: config.metrics.device_info,
+    deviceInfoLimit: config.metrics.device_info_limit,
+  });
+  const health = { unhealthyReasons: () => [], unreadyReasons };
+  const page = config.http.page
+    ? createPageApi({ api, status, source, health, events: feed, limits: config.loopfs })
+    : undefined;
+  cleanup.add(() => page?.close());
   const pages = await startPublicServer({
     address: config.http.address,
     port: config.http.port,
     metrics,
-    health: { unhealthyReasons: () => [], unreadyReasons },
+    health,
+    page,
+    webConfig: config.http.web_config,
+    allowUnauthenticated: config.http.allow_unauthenticated,
+    allowedHosts: config.http.allowed_hosts,
     onError: (error) => log.error({ err: error }, 'web request'),
+    onReload: (error) =>
+      error === undefined
+        ? log.info({ path: config.http.web_config }, 'the web config was read again')
+        : log.error({ err: error }, 'the web config is wrong now; the one before it stays in force'),
   });
   cleanup.add(() => pages.close());
 
@@ -257,6 +280,14 @@ async function assemble(
 
   return {
     status,
+    async reopenLog() {
+      try {
+        await auditLog.reopen();
+        log.info('the audit log’s path is open anew');
+      } catch (error) {
+        log.error({ err: error }, 'the audit log cannot be opened anew: it goes on in the old file');
+      }
+    },
     async stop() {
       await ring.readAll();
       recordAgent('stop');
@@ -321,6 +352,7 @@ async function assemble(
     // Of an agent that was killed between writing and releasing.
     if (written.size > 0 && written.has(recordKey(header.bootNs, tid))) return;
     const { device, ended } = change;
+    activity.note(event, ended ?? device?.life, container);
     const { devno } = event.record;
     const named = nameOf(devno, device);
     trail.record(entryOfEvent(event, named, device?.life, container));

@@ -9,6 +9,7 @@ import type { Processes } from '../kernel/processes.js';
 import type { Receivers } from '../kernel/receivers.js';
 import type { FilterModeName } from '../kernel/settings.js';
 import { type Explanation, explainVerdict } from '../policy/explanation.js';
+import type { Activity } from '../sinks/activity.js';
 import type { EventFeed } from '../sinks/event-feed.js';
 import type { ControlApi } from './control-api.js';
 
@@ -36,6 +37,7 @@ export interface AgentApiOptions {
   inventory: Inventory;
   receivers: Receivers;
   feed: EventFeed;
+  activity: Pick<Activity, 'report'>;
   status: () => AgentStatus;
   filterMode: () => FilterModeName;
   setFilterMode: (mode: FilterModeName) => void;
@@ -44,7 +46,7 @@ export interface AgentApiOptions {
 }
 
 export function createAgentApi(options: AgentApiOptions): ControlApi {
-  const { inventory, receivers, feed, loaded } = options;
+  const { inventory, receivers, feed, loaded, activity } = options;
 
   const report = (view: DeviceView): DeviceReport => {
     const verdict = explainVerdict(view.owner, options.filterMode());
@@ -59,6 +61,7 @@ export function createAgentApi(options: AgentApiOptions): ControlApi {
       if (view === undefined) throw createError('ERR_NO_SUCH_DEVICE', { device: name });
       return report(view);
     },
+    activity: async () => activity.report(),
     receivers: async () => receivers.scan(),
     doctor: async () => ({ status: options.status(), receivers: receivers.scan() }),
     config: async () => loaded,

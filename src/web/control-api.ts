@@ -6,6 +6,8 @@ export interface ControlApi {
   devices(): Promise<unknown>;
   /** `name` is what the client asked for, not checked: `loop3`. */
   device(name: string): Promise<unknown>;
+  /** Who does how much: an ActivityReport. */
+  activity(): Promise<unknown>;
   receivers(): Promise<unknown>;
   doctor(): Promise<unknown>;
   config(): Promise<unknown>;

@@ -7,8 +7,8 @@ import type { Route } from './router.js';
 export interface ControlClient {
   /** The agent's answer. @throws ERR_AGENT_NOT_RUNNING, ERR_NOT_ROOT, or what the agent threw. */
   request(method: Route<unknown>['method'], path: string, body?: unknown): Promise<unknown>;
-  /** The lines of an NDJSON answer as they come; leaving the loop ends the request. Throws as `request`. */
-  stream(path: string): AsyncGenerator<string, void, undefined>;
+  /** The lines of an NDJSON answer as they come; leaving the loop ends the request, and so does `stop`. Throws as `request`. */
+  stream(path: string, stop?: AbortSignal): AsyncGenerator<string, void, undefined>;
 }
 
 /** The agent answers from memory; longer means that it hangs. */
@@ -42,13 +42,20 @@ export function createControlClient(
         throw error;
       }
     },
-    async *stream(path) {
+    async *stream(path, stop) {
+      if (stop?.aborted) return;
       const call = startCall(socketPath, false, 'GET', path);
+      // While the loop waits for a line, nothing else could end it.
+      const end = () => call.destroy();
+      stop?.addEventListener('abort', end, { once: true });
       try {
         const response = await responseTo(call, socketPath, absent);
         if (response.statusCode !== 200) parseAnswer(await readText(response), response);
         yield* linesOf(response);
+      } catch (error) {
+        if (!stop?.aborted) throw error;
       } finally {
+        stop?.removeEventListener('abort', end);
         call.destroy();
       }
     },

@@ -27,6 +27,7 @@ function controlRoutes(api: ControlApi): Route<Handler>[] {
     { method: 'GET', path: '/api/v1/status', handler: () => api.status() },
     { method: 'GET', path: '/api/v1/devices', handler: () => api.devices() },
     { method: 'GET', path: '/api/v1/devices/:name', handler: ({ params }) => api.device(params.name ?? '') },
+    { method: 'GET', path: '/api/v1/activity', handler: () => api.activity() },
     { method: 'GET', path: '/api/v1/receivers', handler: () => api.receivers() },
     { method: 'GET', path: '/api/v1/doctor', handler: () => api.doctor() },
     { method: 'GET', path: '/api/v1/config', handler: () => api.config() },

@@ -1,4 +1,7 @@
-/** Events as NDJSON to one client: the kept ones, then with `follow=1` each new one as it comes. */
+/**
+ * Events as NDJSON to one client: the kept ones, then with `follow=1` each new one as it comes. With `mark=1` the line
+ * {"kind":"mark"} is between them.
+ */
 import type { ServerResponse } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import { createError } from '../errors.js';
@@ -10,6 +13,7 @@ export const MAX_QUEUED_BYTES = 4 * 1_048_576;
 /** A client that takes nothing for so long after it was dropped does not even get the last line. */
 const LAST_LINE_TIMEOUT_MS = 10_000;
 
+const MARK_LINE = '{"kind":"mark"}\n';
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 100_000;
 
@@ -23,6 +27,7 @@ export function streamEvents(
 ): undefined {
   const limit = readNumber(query, 'limit', DEFAULT_LIMIT, MAX_LIMIT);
   const follow = readNumber(query, 'follow', 0, 1) === 1;
+  const mark = readNumber(query, 'mark', 0, 1) === 1;
   response.writeHead(200, { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' });
   const recent = source.recentEvents(limit);
   if (!follow || response.req.method === 'HEAD') {
@@ -31,7 +36,7 @@ export function streamEvents(
     return;
   }
   response.flushHeaders();
-  response.write(newestWithin(recent, MAX_QUEUED_BYTES / 2));
+  response.write(newestWithin(recent, MAX_QUEUED_BYTES / 2) + (mark ? MARK_LINE : ''));
   followEvents(source, response);
 }
 

@@ -1,10 +1,16 @@
-/** The TCP server for Prometheus and health checks. Nothing here changes anything. */
+/** The TCP server: metrics, health, and the live page with what it reads. Nothing here changes anything. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createError, reasonOf } from '../errors.js';
+import { capConnections } from './connection-cap.js';
 import type { HealthSource } from './control-api.js';
+import { createHostCheck } from './host-check.js';
 import { closeServer, createBoundedServer } from './http-limits.js';
+import type { PageApi } from './page-api.js';
+import { createPageRoutes } from './page-routes.js';
+import { type Reply, sendReply } from './reply.js';
 import { createRouter, type Route } from './router.js';
+import { openWebAccess, type Permission } from './web-access.js';
 
 export interface PublicServerOptions {
   address: string;
@@ -12,7 +18,19 @@ export interface PublicServerOptions {
   port: number;
   health: HealthSource;
   metrics: { contentType: string; renderMetrics(): Promise<string> };
+  /** Undefined: no live page, and none of what it reads. */
+  page?: PageApi | undefined;
+  /** Prometheus web-config file; empty: none. */
+  webConfig?: string;
+  allowUnauthenticated?: boolean;
+  /** Names under which one may ask besides localhost and the host's own, while nobody has to say who they are. */
+  allowedHosts?: readonly string[];
   onError?: (error: unknown) => void;
+  /** The web config was read again, or is wrong now and the one before it stays in force. */
+  onReload?: (error?: unknown) => void;
+  maxConnections?: number;
+  /** Milliseconds between two looks at the files of the web config. */
+  watchMs?: number;
 }
 
 export interface PublicServer {
@@ -21,48 +39,139 @@ export interface PublicServer {
   close(): Promise<void>;
 }
 
-interface Reply {
-  status: number;
-  contentType?: string;
-  body: string;
+export interface PublicRequest {
+  request: IncomingMessage;
+  response: ServerResponse;
+  params: Readonly<Record<string, string>>;
+  query: URLSearchParams;
+  permission: Permission & { outcome: 'allowed' };
 }
 
-type Handler = () => Reply | Promise<Reply>;
+/** Undefined: it answers by itself. */
+export type PublicHandler = (exchange: PublicRequest) => Reply | undefined | Promise<Reply | undefined>;
 
-/** @throws ERR_PORT_IN_USE when the address cannot be had, whatever the reason. */
+const MAX_CONNECTIONS = 256;
+/** A connection on which nothing moves is closed, whatever is under way. */
+const STALL_MS = 30_000;
+
+/** @throws ERR_PORT_IN_USE when the address cannot be had, whatever the reason; ERR_WEB_CONFIG, ERR_OPEN_ADDRESS */
 export async function startPublicServer(options: PublicServerOptions): Promise<PublicServer> {
-  const route = createRouter(publicRoutes(options));
+  const pageRoutes = options.page && createPageRoutes(options.page);
+  const route = createRouter([...plainRoutes(options), ...(pageRoutes?.routes ?? [])]);
+  const isKnownHost = createHostCheck(options.allowedHosts ?? []);
   const server = createBoundedServer((request, response) => {
+    const done = cap.busy(request.socket);
+    response.once('close', done);
     answer(request, response).catch((error: unknown) => {
       options.onError?.(error);
       send(request, response, { status: 500, body: 'internal error\n' });
     });
   });
+  server.timeout = STALL_MS;
+  server.maxConnections = Number.POSITIVE_INFINITY;
+  const serve = takeOver(server, () => access.tls());
+  const access = openWebAccess({
+    webConfig: options.webConfig ?? '',
+    address: options.address,
+    allowUnauthenticated: options.allowUnauthenticated ?? false,
+    onSecure: serve,
+    onReload(error) {
+      pageRoutes?.review();
+      options.onReload?.(error);
+    },
+    ...(options.watchMs !== undefined && { watchMs: options.watchMs }),
+  });
+  const cap = capConnections(server, options.maxConnections ?? MAX_CONNECTIONS);
+  const generations = new WeakMap<Socket, number>();
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const match = route(request.method ?? '', request.url ?? '');
-    if (match.outcome === 'found') {
-      send(request, response, await match.handler());
-      return;
-    }
+    endOutdated(request, response);
     // Only reading is served, so a method is refused before its path is looked at.
-    const reads = request.method === 'GET' || request.method === 'HEAD';
-    if (reads) return send(request, response, { status: 404, body: 'no such page\n' });
-    response.setHeader('Allow', 'GET, HEAD');
-    send(request, response, { status: 405, body: 'only GET and HEAD\n' });
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return send(request, response, {
+        status: 405,
+        body: 'only GET and HEAD\n',
+        headers: { Allow: 'GET, HEAD' },
+      });
+    if (!access.asksWho() && !isKnownHost(request.headers.host)) return send(request, response, UNKNOWN_HOST);
+    const permission = await access.permit(request);
+    if (permission.outcome !== 'allowed') return send(request, response, REFUSALS[permission.outcome]);
+    const match = route(request.method, request.url ?? '');
+    if (match.outcome !== 'found') return send(request, response, { status: 404, body: 'no such page\n' });
+    const { handler, params, query } = match;
+    const reply = await handler({ request, response, params, query, permission });
+    if (reply !== undefined) send(request, response, reply);
   }
 
-  await listen(server, options);
+  /** A connection that was made under an earlier web config is not kept for a next request. */
+  function endOutdated({ socket }: IncomingMessage, response: ServerResponse): void {
+    const madeIn = generations.get(socket) ?? access.generation();
+    generations.set(socket, madeIn);
+    if (madeIn !== access.generation()) response.shouldKeepAlive = false;
+  }
+
+  function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+    sendReply(request, response, reply, access.headers());
+  }
+
+  try {
+    await listen(server, options);
+  } catch (error) {
+    access.close();
+    throw error;
+  }
   const { address, port, family } = server.address() as AddressInfo;
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    close: () => closeServer(server),
+    url: `${access.tls() ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    async close() {
+      access.close();
+      pageRoutes?.close();
+      const closed = closeServer(server);
+      cap.closeAll();
+      await closed;
+    },
   };
 }
 
-function publicRoutes({ metrics, health }: PublicServerOptions): Route<Handler>[] {
+/**
+ * Connections go to HTTP at once, or through TLS first: which, and with what certificate, may change while the server
+ * listens. Returns what takes a connection that is ready for HTTP.
+ */
+function takeOver(
+  server: Server,
+  tls: () => { emit(event: 'connection', socket: Socket): boolean } | undefined,
+) {
+  const listeners = server.listeners('connection');
+  server.removeAllListeners('connection');
+  const serve = (socket: Socket): void => {
+    for (const listener of listeners) listener.call(server, socket);
+  };
+  server.on('connection', (socket: Socket) => {
+    if (socket.destroyed) return;
+    const secure = tls();
+    if (secure) secure.emit('connection', socket);
+    else serve(socket);
+  });
+  return serve;
+}
+
+const UNKNOWN_HOST: Reply = {
+  status: 421,
+  body: 'asked under a name that is not known to be this host: use its address, or add the name to http.allowed_hosts\n',
+};
+
+const REFUSALS: Record<'denied' | 'busy', Reply> = {
+  denied: {
+    status: 401,
+    body: 'user and password, please\n',
+    headers: { 'WWW-Authenticate': 'Basic realm="loopwarden", charset="UTF-8"' },
+  },
+  busy: { status: 503, body: 'too many passwords are being checked\n', headers: { 'Retry-After': '1' } },
+};
+
+function plainRoutes({ metrics, health, page }: PublicServerOptions): Route<PublicHandler>[] {
   const scrape = shareInFlight(() => metrics.renderMetrics());
-  const routes: Route<Handler>[] = [
+  const routes: Route<PublicHandler>[] = [
     {
       method: 'GET',
       path: '/metrics',
@@ -71,6 +180,7 @@ function publicRoutes({ metrics, health }: PublicServerOptions): Route<Handler>[
     { method: 'GET', path: '/healthz', handler: () => healthReply(health.unhealthyReasons()) },
     { method: 'GET', path: '/readyz', handler: () => healthReply(health.unreadyReasons()) },
   ];
+  if (page) return routes;
   const index = `loopwarden\n\n${routes.map(({ path }) => `${path}\n`).join('')}`;
   return [{ method: 'GET', path: '/', handler: () => ({ status: 200, body: index }) }, ...routes];
 }
@@ -89,21 +199,6 @@ function shareInFlight<T>(work: () => Promise<T>): () => Promise<T> {
     });
     return running;
   };
-}
-
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { status, contentType, body }: Reply,
-): void {
-  if (response.headersSent) return;
-  response.writeHead(status, {
-    'Content-Type': contentType ?? 'text/plain; charset=utf-8',
-    'Content-Length': Buffer.byteLength(body),
-    'X-Content-Type-Options': 'nosniff',
-    'Cache-Control': 'no-store',
-  });
-  response.end(request.method === 'HEAD' ? undefined : body);
 }
 
 function listen(server: Server, { address, port, onError }: PublicServerOptions): Promise<void> {

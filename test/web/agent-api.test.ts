@@ -5,6 +5,7 @@ import type { DeviceView } from '../../src/devices/view.js';
 import type { LoopwardenError } from '../../src/errors.js';
 import type { Receiver, Receivers } from '../../src/kernel/receivers.js';
 import type { FilterModeName } from '../../src/kernel/settings.js';
+import { createActivity } from '../../src/sinks/activity.js';
 import { createEventFeed } from '../../src/sinks/event-feed.js';
 import { type AgentStatus, createAgentApi, type DeviceReport } from '../../src/web/agent-api.js';
 import { WEB } from '../event-fixture.js';
@@ -15,9 +16,18 @@ const HELD: DeviceView = {
   diskseq: 9n,
   state: 'bound',
   sizeBytes: 1 << 20,
+  logicalBlockBytes: 512,
   readOnly: false,
   partitions: [],
-  backing: { path: '/srv/disk.img', offset: 0, sizelimit: 0 },
+  backing: {
+    path: '/srv/disk.img',
+    offset: 0,
+    sizelimit: 0,
+    autoclear: false,
+    partscan: false,
+    directIo: false,
+    file: { devno: '8:1', inode: 42n },
+  },
   owner: {
     class: 'userns',
     as: 'holder',
@@ -25,6 +35,7 @@ const HELD: DeviceView = {
   },
   orphan: false,
   attachedBy: null,
+  attachedBootNs: null,
   container: WEB,
 };
 const HOSTS: DeviceView = {
@@ -54,6 +65,7 @@ function createApi(mode: FilterModeName = 'hide') {
   const api = createAgentApi({
     loaded,
     feed,
+    activity: createActivity(),
     receivers,
     inventory: {
       devices: () => devices,

@@ -37,6 +37,7 @@ function fakeApi(overrides: Partial<ControlApi> = {}): FakeApi {
       if (device === 'loop3') return { name: device };
       throw createError('ERR_NO_SUCH_DEVICE', { device });
     },
+    activity: async () => ({ rows: [] }),
     receivers: async () => [],
     doctor: async () => ({}),
     config: async () => null,
@@ -215,6 +216,34 @@ test('a follower gets kept events, then new ones; when it leaves, the agent forg
   await stream.return();
   await left;
   assert.equal(api.listeners.size, 0);
+});
+
+test('a follower that asks for it is told where what is new begins', async (t) => {
+  const api = fakeApi();
+  const { client } = await start(t, api);
+  const stream = client.stream('/api/v1/events?follow=1&limit=1&mark=1');
+  const lines = [(await stream.next()).value, (await stream.next()).value];
+  for (const onLine of api.listeners) onLine('{"n":4}');
+  assert.deepEqual([...lines, (await stream.next()).value], ['{"n":3}', '{"kind":"mark"}', '{"n":4}']);
+  await stream.return();
+});
+
+test('a follower that waits for a line can be stopped, which is no error', async (t) => {
+  const api = fakeApi();
+  const { client } = await start(t, api);
+  const stop = new AbortController();
+  const stream = client.stream('/api/v1/events?follow=1&limit=0&mark=1', stop.signal);
+  await stream.next();
+  const waiting = stream.next();
+  const forgotten = api.changed();
+  stop.abort();
+  assert.deepEqual(await waiting, { done: true, value: undefined });
+  await forgotten;
+  assert.equal(api.listeners.size, 0);
+  assert.deepEqual(await client.stream('/api/v1/events?follow=1', stop.signal).next(), {
+    done: true,
+    value: undefined,
+  });
 });
 
 test('a follower whose agent stops is told by the end of the stream', async (t) => {
