@@ -19,6 +19,7 @@ import { openAccounts } from './events/accounts.js';
 import type { DecodedBatch, LoopEvent } from './events/decode.js';
 import { measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
+import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
 import { DROP_REASON_NAMES } from './kernel/abi.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
@@ -43,6 +44,7 @@ import type { AuditDevice } from './sinks/audit-record.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
 import { createEventFeed } from './sinks/event-feed.js';
+import { createHostAccesses } from './sinks/host-accesses.js';
 import { createKernelMetrics } from './sinks/kernel-metrics.js';
 import { readWrittenKeys, recordKey, removeTornLine } from './sinks/log-tail.js';
 import { createMetrics } from './sinks/metrics.js';
@@ -113,6 +115,7 @@ async function assemble(
   const auditLines = () => ({ written: auditLog.stats().linesWritten, lost: auditLog.stats().linesLost });
   const feed = createEventFeed(config.limits.recent_events);
   const activity = createActivity();
+  const hostAccesses = createHostAccesses();
   const trail = createAuditTrail({
     log: auditLog,
     feed,
@@ -169,6 +172,7 @@ async function assemble(
     dropCounts: programs.map('drop_counts'),
   });
   let written: ReadonlySet<string> = new Set();
+  let gapRecords = 0;
 
   const drops = (): Record<string, number> => {
     const counts = readCounters(programs.map('drop_counts'));
@@ -206,10 +210,16 @@ async function assemble(
     receivers: receivers.list,
     ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
     auditLines,
+    outputs: config.audit.outputs,
     outputCounts: auditLog.outputCounts,
     records: () => accounts.check(() => ring.stats().unreadBytes === 0),
     filterMode: filter.mode,
     loopfs: createStatisticsReader(config.loopfs.socket),
+    hostAccesses,
+    isContainerGone: createContainerPresence(),
+    isReady: () => unreadyReasons().length === 0,
+    startTimeSeconds: Date.parse(startedAt) / 1000,
+    gapRecords: () => gapRecords,
     build,
   });
   const metrics = createMetrics(source, {
@@ -353,6 +363,7 @@ async function assemble(
     if (written.size > 0 && written.has(recordKey(header.bootNs, tid))) return;
     const { device, ended } = change;
     activity.note(event, ended ?? device?.life, container);
+    hostAccesses.note(event);
     const { devno } = event.record;
     const named = nameOf(devno, device);
     trail.record(entryOfEvent(event, named, device?.life, container));
@@ -406,6 +417,7 @@ async function assemble(
     const gap = measureGap(native, ring);
     ring.close();
     if (gap.records === 0) return;
+    gapRecords += gap.records;
     log.error(gap, 'records of another version cannot be read: a gap');
     trail.record({ bootNs: trail.bootNow(), kind: 'agent', command: 'gap', result: 'ok', gap });
   }

@@ -21,6 +21,10 @@ export const RECEIVER_ITERATOR = 'list_receivers';
 export const RECEIVER_CLASSES = ['filtered', 'allowed', 'foreign_filter', 'unfiltered'] as const;
 export type ReceiverClass = (typeof RECEIVER_CLASSES)[number];
 
+/** Of the sockets in the initial user namespace. */
+export const HOST_RECEIVER_KINDS = ['udevd', 'allowed', 'other'] as const;
+export type HostReceiverKind = (typeof HOST_RECEIVER_KINDS)[number];
+
 export interface Receiver {
   pid: number;
   fd: number;
@@ -229,6 +233,13 @@ function cookieKey(cookie: bigint): Buffer {
 /** udevd renames nothing and runs as root on the host; newer systemd runs it from udevadm's own executable. */
 function isHostUdevd({ usernsLevel, uid, command }: Receiver): boolean {
   return usernsLevel === 0 && uid === 0 && ['systemd-udevd', 'udevd'].includes(basename(command));
+}
+
+/** Undefined for those of other user namespaces. */
+export function hostReceiverKind(receiver: Receiver): HostReceiverKind | undefined {
+  if (receiver.usernsLevel > 0) return undefined;
+  if (isHostUdevd(receiver)) return 'udevd';
+  return receiver.class === 'allowed' ? 'allowed' : 'other';
 }
 
 function executableOf(pid: number): string {
