@@ -98,8 +98,11 @@ missing=()
 while read -r package proof; do
 	[ -z "$package" ] || is_there "$proof" || missing+=("$package")
 done <<<"$needed"
-promtool_missing=false
-if $for_tests && ! is_there promtool && ! is_there "$PWD/.cache/tools/promtool"; then promtool_missing=true; fi
+# Of Debian's prometheus only its two programs are wanted: the package would add a service and a user to the host.
+prometheus_missing=()
+for program in promtool prometheus; do
+	! $for_tests || is_there "$program" || is_there "$PWD/.cache/tools/$program" || prometheus_missing+=("$program")
+done
 
 # No package may start a daemon here: udev's would act on this very host.
 forbid_daemons() {
@@ -120,35 +123,35 @@ apt() {
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
-# Debian 12 has promtool only within `prometheus`, which would add a service and a user to the host.
-unpack_promtool() {
-	local folder
+# Usage: unpack_prometheus PROGRAM...: Debian 13 has promtool in a package of its own, which is as good.
+unpack_prometheus() {
+	local folder program
 	folder=$(mktemp -d -p .cache)
-	(cd "$folder" && apt download prometheus && logged dpkg-deb -x ./*.deb .)
-	logged mv "$folder/usr/bin/promtool" .cache/tools/promtool
+	(cd "$folder" && apt download "$@" && for each in ./*.deb; do logged dpkg-deb -x "$each" .; done)
+	for program in "${prometheus_missing[@]}"; do
+		logged mv "$folder/usr/bin/$program" ".cache/tools/$program"
+	done
 	rm -r "$folder"
 }
 
-if [ ${#missing[@]} -gt 0 ] || $promtool_missing; then
+if [ ${#missing[@]} -gt 0 ] || [ ${#prometheus_missing[@]} -gt 0 ]; then
 	if [ -e /etc/debian_version ] && is_there apt-get; then
 		say "updating the list of Debian packages"
 		apt update
-		if $promtool_missing && apt-cache show promtool >/dev/null 2>&1; then
-			missing+=(promtool)
-			promtool_missing=false
-		fi
 		if [ ${#missing[@]} -gt 0 ]; then
 			say "installing Debian packages: ${missing[*]}"
 			forbid_daemons
 			apt install -y --no-install-recommends "${missing[@]}"
 			allow_daemons
 		fi
-		if $promtool_missing; then
-			say "unpacking promtool from Debian's prometheus into .cache/tools (nothing of it is installed)"
-			unpack_promtool
+		if [ ${#prometheus_missing[@]} -gt 0 ]; then
+			say "unpacking ${prometheus_missing[*]} from Debian's packages into .cache/tools (nothing of it is installed)"
+			packages=(prometheus)
+			if apt-cache show promtool >/dev/null 2>&1; then packages+=(promtool); fi
+			unpack_prometheus "${packages[@]}"
 		fi
 	else
-		$promtool_missing && missing+=(promtool)
+		if [ ${#prometheus_missing[@]} -gt 0 ]; then missing+=(prometheus); fi
 		echo "setup: this is not Debian; what these Debian packages hold is missing here: ${missing[*]}" >&2
 		echo "setup: going on without" >&2
 	fi

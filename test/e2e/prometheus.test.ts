@@ -1,0 +1,129 @@
+/** Debian's Prometheus with the real rules watches a real agent: alerts fire, and end. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { readGroups } from '../dashboards/rule-file.js';
+import { SERIES_BUDGET } from '../full-host.js';
+import { startAgent } from '../support/agent-process.js';
+import { defer } from '../support/defer.js';
+import { tempImage } from '../support/image.js';
+import { type FiringAlert, type Prometheus, startPrometheus } from '../support/prometheus.js';
+import { host, openContainer } from '../support/shell.js';
+import { eventually } from '../support/wait.js';
+
+const JOB = 'loopwarden-test';
+const DEADLINE_MS = 30_000;
+
+/** The real rules; only that they wait for seconds instead of minutes and hours. */
+function hastyGroups(): unknown[] {
+  return readGroups().map((group) => ({
+    ...group,
+    interval: '1s',
+    rules: group.rules.map((rule) =>
+      'alert' in rule && rule.for !== undefined ? { ...rule, for: '2s' } : rule,
+    ),
+  }));
+}
+
+async function watched(t: TestContext) {
+  const agent = await startAgent(t);
+  const target = new URL(agent.url).host;
+  const prometheus = await startPrometheus(t, { target, job: JOB, groups: hastyGroups() });
+  await eventually('the agent is scraped', async () => {
+    const [sample] = await prometheus.query(`up{job="${JOB}"}`);
+    return sample?.value === 1;
+  });
+  return { agent, prometheus, target };
+}
+
+function untilFiring(prometheus: Prometheus, name: string): Promise<FiringAlert> {
+  return eventually(
+    `${name} fires`,
+    async () =>
+      (await prometheus.alerts()).find(
+        ({ labels, state }) => labels.alertname === name && state === 'firing',
+      ),
+    DEADLINE_MS,
+  );
+}
+
+function untilQuiet(prometheus: Prometheus, name: string): Promise<unknown> {
+  return eventually(
+    `${name} ends`,
+    async () => !(await prometheus.alerts()).some(({ labels }) => labels.alertname === name),
+    DEADLINE_MS,
+  );
+}
+
+test('every rule is evaluated, and nothing is alarming about an agent that is well', async (t) => {
+  const { prometheus } = await watched(t);
+  const image = tempImage(t);
+  const box = await openContainer();
+  defer(t, () => box.leave());
+  await box.run(`d=$(losetup -f --show ${image}); losetup -d $d`);
+  const rules = await eventually(
+    'every rule was evaluated twice',
+    async () => {
+      const { groups } = await prometheus.get('rules');
+      const all = groups.flatMap((group: { rules: unknown[] }) => group.rules);
+      const [scrapes] = await prometheus.query('count_over_time(job:loopwarden_agents:up[1m])');
+      return (scrapes?.value ?? 0) >= 5 && all;
+    },
+    DEADLINE_MS,
+  );
+  const sick = rules.filter(({ health, lastError }: Record<string, string>) => health !== 'ok' || lastError);
+  assert.deepEqual(sick, []);
+  assert.equal(rules.length, readGroups().flatMap((group) => group.rules).length);
+  const firing = (await prometheus.alerts()).map(({ labels }) => labels.alertname);
+  assert.deepEqual(firing, []);
+
+  const count = async (selector: string): Promise<number> =>
+    (await prometheus.query(`count(${selector})`))[0]?.value ?? 0;
+  assert.ok((await count('{__name__=~"loopwarden_.*"}')) <= SERIES_BUDGET);
+  const fleet = await count('{__name__=~"job:loopwarden_.*"}');
+  assert.ok(fleet > 40 && fleet < 100, `${fleet} series of the fleet, as docs/fleet.md says`);
+  const [attached] = await prometheus.query(
+    'loopwarden_loop_ioctls_total{command="LOOP_CONFIGURE",result="ok"}',
+  );
+  assert.equal(attached?.value, 1);
+});
+
+test('an alert fires when the filter is switched off, says so in words, and ends when it is on again', async (t) => {
+  const { agent, prometheus, target } = await watched(t);
+  assert.equal((await agent.cli('filter', 'off')).code, 0);
+  const alert = await untilFiring(prometheus, 'LoopwardenFilterOff');
+  assert.deepEqual(alert.labels, {
+    alertname: 'LoopwardenFilterOff',
+    instance: target,
+    job: JOB,
+    mode: 'off',
+    severity: 'warning',
+  });
+  assert.equal(alert.annotations.summary, `The uevent filter on ${target} is off`);
+  assert.equal(alert.annotations.runbook, 'docs/runbook/LoopwardenFilterOff.md');
+  // The delivery hook has let go, as it is to: no hook is lost.
+  const names = (await prometheus.alerts()).map(({ labels }) => labels.alertname);
+  assert.ok(!names.includes('LoopwardenHookLost'), names.join());
+  assert.equal((await agent.cli('filter', 'on')).code, 0);
+  await untilQuiet(prometheus, 'LoopwardenFilterOff');
+});
+
+test('a container that leaves its device behind is an orphan’s alert, until somebody detaches it', async (t) => {
+  const { prometheus } = await watched(t);
+  const image = tempImage(t);
+  const box = await openContainer();
+  const device = (await box.run(`losetup -f --show ${image}`)).trim();
+  defer(t, () => host(`losetup -d ${device} 2>/dev/null || true`));
+  await box.leave();
+  const { annotations } = await untilFiring(prometheus, 'LoopwardenOrphans');
+  assert.match(annotations.description ?? '', /^1 devices belong to user namespaces that are gone/);
+  await host(`losetup -d ${device}`);
+  await untilQuiet(prometheus, 'LoopwardenOrphans');
+});
+
+test('an agent that has gone is told', async (t) => {
+  const { agent, prometheus, target } = await watched(t);
+  assert.equal(await agent.stop(), 0);
+  const { labels, annotations } = await untilFiring(prometheus, 'LoopwardenDown');
+  assert.equal(labels.severity, 'critical');
+  assert.equal(annotations.summary, `No loopwarden agent answers on ${target}`);
+});
