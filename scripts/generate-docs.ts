@@ -12,7 +12,7 @@ import { metricsFixture } from '../test/metrics-fixture.js';
 import { alertTable } from './alert-table.js';
 import { dashboardFiles } from './dashboards/all.js';
 import { manPages } from './man-pages.js';
-import { seriesTable } from './series-table.js';
+import { fleetTable, seriesTable } from './series-table.js';
 
 const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   ok: 'fine',
@@ -107,14 +107,14 @@ const exits = Object.entries(EXIT).map(
   ([name, code]) => [code, EXIT_WORDS[name as keyof typeof EXIT]] as const,
 );
 const table = await metricsTable();
-const series = await seriesTable();
+const [series, fleet] = [await seriesTable(), await fleetTable()];
 const fresh = [
   update('README.md', (text) =>
     between(between(text, 'config', renderConfigReference()), 'exit-codes', exitTable()),
   ),
   update('docs/metrics.md', (text) => between(text, 'metrics', table)),
   update('docs/runbook.md', (text) => between(text, 'alerts', alertTable())),
-  update('docs/fleet.md', (text) => between(text, 'series', series)),
+  update('docs/fleet.md', (text) => between(between(text, 'series', series), 'fleet', fleet)),
   update('docs/containers.md', (text) => between(text, 'shapes', shapesTable())),
   ...updateFolder('packaging/man', manPages(exits), ''),
   ...updateFolder('dashboards', dashboardFiles(), '.json'),

@@ -79,6 +79,8 @@ test('every rule is evaluated, and nothing is alarming about an agent that is we
   const count = async (selector: string): Promise<number> =>
     (await prometheus.query(`count(${selector})`))[0]?.value ?? 0;
   assert.ok((await count('{__name__=~"loopwarden_.*"}')) <= SERIES_BUDGET);
+  const ofHost = await count('{__name__=~"instance:loopwarden_.*"}');
+  assert.ok(ofHost > 20 && ofHost < 50, `${ofHost} recorded series of a host, as docs/fleet.md says`);
   const fleet = await count('{__name__=~"job:loopwarden_.*"}');
   assert.ok(fleet > 40 && fleet < 100, `${fleet} series of the fleet, as docs/fleet.md says`);
   const [attached] = await prometheus.query(
