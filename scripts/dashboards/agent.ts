@@ -1,5 +1,6 @@
 import { RECORDS } from './agent-records.js';
-import { areas, type DashboardPlan, HOSTS, lines, number, states, table } from './panel.js';
+import { type DashboardPlan, HOSTS, lines, number, states, table } from './panel.js';
+
 export const AGENT_HEALTH: DashboardPlan = {
   name: 'agent',
   title: 'loopwarden: agent health',
