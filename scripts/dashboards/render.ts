@@ -40,15 +40,16 @@ export function renderDashboard({ name, title, description, variables = [], rows
 }
 
 function renderVariable({ name, label, query }: Variable): grafana.QueryVariableBuilder {
-  return new grafana.QueryVariableBuilder(name)
+  const builder = new grafana.QueryVariableBuilder(name)
     .label(label)
     .datasource(SOURCE)
     .query({ query, refId: name })
     .refresh(grafana.VariableRefresh.OnTimeRangeChanged)
     .sort(grafana.VariableSort.AlphabeticalAsc)
     .multi(true)
-    .includeAll(true)
-    .allValue('.*');
+    .includeAll(true);
+  // `up` is there for every job: all of ours are those by name.
+  return name === 'job' ? builder : builder.allValue('.*');
 }
 
 function renderPanel(panel: Panel, id: number): PanelBuilder {

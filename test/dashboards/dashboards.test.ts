@@ -25,7 +25,9 @@ interface Dashboard {
   title: string;
   description: string;
   panels: Panel[];
-  templating: { list: { name: string; type: string; query: string | { query: string } }[] };
+  templating: {
+    list: { name: string; type: string; query: string | { query: string }; allValue?: string }[];
+  };
 }
 
 const FOLDER = fileURLToPath(new URL('../../dashboards/', import.meta.url));
@@ -127,6 +129,15 @@ test('what is chosen on the page is asked of metrics and labels that exist', asy
     assert.deepEqual(problemsOf(fillVariables(selector), known), [], name);
     assert.ok(labelsOfQuery(fillVariables(selector), known).has(label), text);
   }
+});
+
+test('all jobs are those of loopwarden: what every target has is not asked of others', () => {
+  for (const { uid, templating } of dashboards)
+    assert.equal(templating.list.find(({ name }) => name === 'job')?.allValue, undefined, uid);
+  const everyones = targets.filter(({ expr }) => /\b(up|scrape_samples_scraped)\b/.test(expr));
+  assert.ok(everyones.length > 0);
+  for (const { title, expr } of everyones)
+    assert.match(expr, /\b(up|scrape_samples_scraped)\{job=~"\$job"/, title);
 });
 
 // As Grafana does before it asks.

@@ -1,11 +1,14 @@
 /** Debian's Prometheus with the real rules watches a real agent: alerts fire, and end. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { readGroups } from '../dashboards/rule-file.js';
 import { SERIES_BUDGET } from '../full-host.js';
 import { startAgent } from '../support/agent-process.js';
+import { makeCgroup } from '../support/cgroup.js';
 import { defer } from '../support/defer.js';
 import { tempImage } from '../support/image.js';
+import { ioctls, LOOP_GET_STATUS64 } from '../support/ioctl.js';
 import { type FiringAlert, type Prometheus, startPrometheus } from '../support/prometheus.js';
 import { host, openContainer } from '../support/shell.js';
 import { eventually } from '../support/wait.js';
@@ -113,13 +116,48 @@ test('a container that leaves its device behind is an orphan’s alert, until so
   const { prometheus } = await watched(t);
   const image = tempImage(t);
   const box = await openContainer();
-  const device = (await box.run(`losetup -f --show ${image}`)).trim();
+  const device = await box.run(`losetup -f --show ${image}`);
   defer(t, () => host(`losetup -d ${device} 2>/dev/null || true`));
   await box.leave();
   const { annotations } = await untilFiring(prometheus, 'LoopwardenOrphans');
   assert.match(annotations.description ?? '', /^1 devices belong to user namespaces that are gone/);
   await host(`losetup -d ${device}`);
   await untilQuiet(prometheus, 'LoopwardenOrphans');
+});
+
+test('a container of the host’s own user namespace that leaves its device behind is a leak, once it has gone', async (t) => {
+  const cgroup = makeCgroup(t, `/docker/${randomBytes(32).toString('hex')}`);
+  const { agent, prometheus } = await watched(t);
+  const image = tempImage(t);
+  const device = await host(`echo $$ > ${cgroup.folder}/cgroup.procs; losetup -f --show ${image}`);
+  await agent.settle();
+  assert.equal((await agent.metrics()).get('loopwarden_leaks'), 0, 'while it is there');
+  await cgroup.remove();
+  await untilFiring(prometheus, 'LoopwardenLeaks');
+  await host(`losetup -d ${device}`);
+  await untilQuiet(prometheus, 'LoopwardenLeaks');
+});
+
+test('a tool of the host that looks at a container’s device is told, the container itself is not', async (t) => {
+  const { agent, prometheus } = await watched(t);
+  const image = tempImage(t);
+  const box = await openContainer();
+  defer(t, () => box.leave());
+  const device = await box.run(`losetup -f --show ${image}`);
+  const look = ioctls(device, [[LOOP_GET_STATUS64, 'buffer:232']]);
+  await box.run(look);
+  await agent.settle();
+  const looks = async () => (await agent.metrics()).get('loopwarden_host_accesses_total{by="ioctl"}');
+  assert.equal(await looks(), 0);
+  await host(look);
+  await agent.settle();
+  assert.equal(await looks(), 1);
+  const { annotations } = await untilFiring(prometheus, 'LoopwardenHostAccess');
+  assert.match(annotations.description ?? '', /The audit log says whose they were/);
+  // What cleans up is no access.
+  await host(`losetup -d ${device}`);
+  await agent.settle();
+  assert.equal(await looks(), 1);
 });
 
 test('an agent that has gone is told', async (t) => {
