@@ -28,8 +28,8 @@ export function fullHost(more: Partial<MetricsSource> = {}): MetricsSource {
       }
     },
     hookRanks: () => HOOKS.map(({ name }) => ({ hook: name, rank: 0 })),
-    // Their times are counted only where somebody has the kernel do so.
-    programRuns: () => mostPrograms().map((program) => ({ program, runs: 1, seconds: 0, missed: 0 })),
+    // Their runs are counted only where somebody has the kernel do so.
+    programRuns: () => mostPrograms().map((program) => ({ program, runs: 0, seconds: 0, missed: 0 })),
     ...more,
   });
 }

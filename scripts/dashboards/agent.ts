@@ -79,7 +79,8 @@ export const AGENT_HEALTH: DashboardPlan = {
             },
           ],
           {
-            description: 'How often each BPF program runs.',
+            description:
+              'How often each BPF program runs. Only where the kernel counts it: sysctl kernel.bpf_stats_enabled=1.',
             unit: 'ops',
             width: 8,
           },

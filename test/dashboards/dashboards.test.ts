@@ -1,42 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { tempFolder } from '../support/temp-folder.js';
+import { fillVariables, panelsOf, readDashboards } from './dashboard-file.js';
 import { labelsOfQuery, problemsOf, readKnownSeries } from './known-series.js';
 
-interface Panel {
-  id: number;
-  title: string;
-  type: string;
-  description?: string;
-  datasource: { uid: string };
-  gridPos: { x: number; y: number; w: number; h: number };
-  fieldConfig: { defaults: { unit?: string } };
-  targets: { refId: string; expr: string; legendFormat: string; datasource: { uid: string } }[];
-  transformations?: { id: string; options: { include?: { names: string[] } } }[];
-}
-
-interface Dashboard {
-  uid: string;
-  title: string;
-  description: string;
-  panels: Panel[];
-  templating: {
-    list: { name: string; type: string; query: string | { query: string }; allValue?: string }[];
-  };
-}
-
-const FOLDER = fileURLToPath(new URL('../../dashboards/', import.meta.url));
 const SOURCE = '$' + '{datasource}';
 
-const dashboards = readdirSync(FOLDER)
-  .filter((name) => name.endsWith('.json'))
-  .map((name) => JSON.parse(readFileSync(join(FOLDER, name), 'utf8')) as Dashboard);
-const panels = dashboards.flatMap((dashboard) => dashboard.panels.filter(({ type }) => type !== 'row'));
+const dashboards = readDashboards();
+const panels = dashboards.flatMap(panelsOf);
 const targets = panels.flatMap(({ title, targets: all }) => all.map((target) => ({ title, ...target })));
 
 test('there is one of the fleet, of devices, of loopfs, and of the agents', () => {
@@ -139,8 +114,3 @@ test('all jobs are those of loopwarden: what every target has is not asked of ot
   for (const { title, expr } of everyones)
     assert.match(expr, /\b(up|scrape_samples_scraped)\{job=~"\$job"/, title);
 });
-
-// As Grafana does before it asks.
-function fillVariables(expr: string): string {
-  return expr.replaceAll('$__rate_interval', '5m').replace(/"\$\w+"/g, '".*"');
-}

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
+import { fillVariables, panelsOf, readDashboards } from '../dashboards/dashboard-file.js';
 import { readGroups } from '../dashboards/rule-file.js';
 import { SERIES_BUDGET } from '../full-host.js';
 import { startAgent } from '../support/agent-process.js';
@@ -15,6 +16,18 @@ import { eventually } from '../support/wait.js';
 
 const JOB = 'loopwarden-test';
 const DEADLINE_MS = 30_000;
+
+/** Panels with nothing to show of a host that is well, has no loopfs, and whose kernel does not count runs. */
+const EMPTY_WHEN_WELL = [
+  'loopwarden-agent: Audit outputs',
+  'loopwarden-agent: Lost, by reason',
+  'loopwarden-agent: Runs left out',
+  'loopwarden-agent: Runs of programs',
+  'loopwarden-agent: Time of a run',
+  'loopwarden-device: Orphans and leaks',
+  'loopwarden-loopfs: Devices in instances',
+  'loopwarden-overview: Alerts that fire or wait',
+];
 
 /** The real rules; only that they wait for seconds instead of minutes and hours. */
 function hastyGroups(): unknown[] {
@@ -90,6 +103,28 @@ test('every rule is evaluated, and nothing is alarming about an agent that is we
     'loopwarden_loop_ioctls_total{command="LOOP_CONFIGURE",result="ok"}',
   );
   assert.equal(attached?.value, 1);
+});
+
+test('every panel’s query is answered, and those of a host that works have something to show', async (t) => {
+  const { agent, prometheus } = await watched(t);
+  const image = tempImage(t);
+  const box = await openContainer();
+  defer(t, () => box.leave());
+  await box.run(`losetup -f --show ${image}`);
+  await agent.settle();
+  await eventually(
+    'rules have recorded it',
+    async () => (await prometheus.query('instance:loopwarden_loop_ioctls:rate5m > 0')).length > 0,
+    DEADLINE_MS,
+  );
+  const empty: string[] = [];
+  for (const dashboard of readDashboards()) {
+    for (const { title, targets } of panelsOf(dashboard)) {
+      const answers = await Promise.all(targets.map(({ expr }) => prometheus.query(fillVariables(expr))));
+      if (answers.every(({ length }) => length === 0)) empty.push(`${dashboard.uid}: ${title}`);
+    }
+  }
+  assert.deepEqual(empty.sort(), EMPTY_WHEN_WELL);
 });
 
 test('an alert fires when the filter is switched off, says so in words, and ends when it is on again', async (t) => {

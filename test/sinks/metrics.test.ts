@@ -105,11 +105,11 @@ test('a rule has a series with the verdict that it decides, and none with the ot
   );
 });
 
-test('the time of programs is there only where the kernel counts it', async () => {
-  const runs = [{ program: 'ioctl_enter', runs: 5, seconds: 0, missed: 0 }];
+test('runs of programs and their time are there only where the kernel counts them', async () => {
+  const runs = [{ program: 'ioctl_enter', runs: 0, seconds: 0, missed: 3 }];
   const lines = await render(metricsFixture({ programRuns: () => runs }), OPTIONS);
-  assert.ok(lines.includes('loopwarden_program_runs_total{program="ioctl_enter"} 5'));
-  assert.ok(!lines.some((line) => line.startsWith('loopwarden_program_run_seconds_total')));
+  assert.ok(lines.includes('loopwarden_program_missed_total{program="ioctl_enter"} 3'));
+  assert.ok(!lines.some((line) => line.startsWith('loopwarden_program_run')));
 });
 
 test('a scrape gives the values of its own moment, not sums', async () => {

@@ -19,15 +19,17 @@ export function addPrograms(registry: Registry, source: MetricsSource): void {
   );
   const samplesOf = (count: (runs: ProgramRuns) => number): Sample[] =>
     source.programRuns().map((runs) => ({ labels: { program: runs.program }, value: count(runs) }));
-  addFamily(registry, 'counter', 'program_runs_total', 'Runs of each BPF program.', () =>
-    samplesOf(({ runs }) => runs),
-  );
   const missed = 'Calls that a BPF program was not run for, since it was running on that CPU already.';
   addFamily(registry, 'counter', 'program_missed_total', missed, () => samplesOf((each) => each.missed));
-  const time =
-    'Time spent in each BPF program; absent unless the kernel counts it (kernel.bpf_stats_enabled).';
-  addFamily(registry, 'counter', 'program_run_seconds_total', time, () => {
-    const isCounted = source.programRuns().some(({ seconds }) => seconds > 0);
-    return isCounted ? samplesOf(({ seconds }) => seconds) : [];
-  });
+  /** The kernel counts runs only where it was told to. */
+  const addCounted = (name: string, what: string, count: (runs: ProgramRuns) => number): void =>
+    addFamily(
+      registry,
+      'counter',
+      name,
+      `${what} of each BPF program; absent unless the kernel counts it (kernel.bpf_stats_enabled).`,
+      () => (source.programRuns().some(({ runs }) => runs > 0) ? samplesOf(count) : []),
+    );
+  addCounted('program_runs_total', 'Runs', ({ runs }) => runs);
+  addCounted('program_run_seconds_total', 'Time', ({ seconds }) => seconds);
 }
