@@ -273,6 +273,8 @@ async function assemble(
   if (reused) log.info('the programs of an earlier agent are of this build, and go on');
   gates.pin();
   for (const foreign of pins.foreignRings) recordGap(foreign);
+  // An agent that is killed before leaves them to the next: told twice is better than never.
+  if (pins.foreignRings.length > 0) await auditLog.flush();
   pins.dropOtherLayouts();
   filter.setMode(config.filter.mode);
   let dropsSeen = 0;

@@ -190,6 +190,22 @@ test('rotates by size without checkpoints, too', async (t) => {
   );
 });
 
+test('takes a file for as old as its last line where the file system keeps no time of birth', async (t) => {
+  const folder = tempFolder(t);
+  execFileSync('mount', ['-t', 'ramfs', 'none', folder]);
+  defer(t, () => execFileSync('umount', [folder]));
+  const config = auditConfig(folder, { rotate_hours: 24 });
+  const sink = await openSink(config);
+  for (const seq of upTo(3)) {
+    sink.write(lineOf(seq));
+    await sink.flush();
+  }
+  await sink.close();
+
+  assert.equal(listLogParts(config.path).length, 1);
+  assert.deepEqual(seqsOf(config), upTo(3));
+});
+
 test('rotates by age, by itself, but never a file without lines', async (t) => {
   const config = auditConfig(tempFolder(t), { rotate_hours: 1 / 36_000 });
   const log = await openSink(config);
