@@ -84,7 +84,7 @@ export async function startPrometheus(t: TestContext, options: PrometheusOptions
   const address = await eventually('Prometheus listens', () => {
     assert.ifError(failure);
     assert.equal(child.exitCode, null, log);
-    return /msg="Listening on" address=(127\.0\.0\.1:\d+)/.exec(log)?.[1];
+    return /msg="Listening on"[^\n]* address=(127\.0\.0\.1:\d+)/.exec(log)?.[1];
   });
   const get: Prometheus['get'] = async (path) => {
     const { status, body } = await ask(`http://${address}/api/v1/${path}`);
