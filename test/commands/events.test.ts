@@ -1,6 +1,6 @@
 /** `events`: which are shown, from where, and in which order. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -48,7 +48,11 @@ async function shown(options: object): Promise<number[]> {
 
 function logWith(t: TestContext, files: Record<string, string | Buffer>) {
   const folder = tempFolder(t);
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  for (const [at, [name, content]] of Object.entries(files).entries()) {
+    writeFileSync(join(folder, name), content);
+    // The first is the oldest.
+    utimesSync(join(folder, name), 1000 + at, 1000 + at);
+  }
   return loadedWith(join(folder, 'audit.ndjson'));
 }
 
@@ -113,7 +117,7 @@ test('--log reads the rotated files from the oldest on, zipped or not', async (t
     'audit.ndjson': `${LINES[4]}\n{"seq":6,"torn":`,
     'audit.ndjson.tmp': 'no log\n',
     'audit.ndjson.1.bak': 'no log\n',
-    'audit.ndjson-2026': 'no log\n',
+    'audit.ndjson-x': 'no log\n',
   });
   const run = await runCommand(events, {}, { options: { log: true }, json: true, loaded });
   assert.deepEqual(seqs(run), [1, 2, 3, 4, 5]);
