@@ -11,6 +11,7 @@ import { timeOfLine } from './event-text.js';
 import { awaitInterruption } from './interruption.js';
 import { createLatest } from './latest.js';
 import { notice } from './notice.js';
+import { openSchemaOption } from './schema-option.js';
 import { terminalColumns } from './table.js';
 
 const DEFAULT_LINES = 100;
@@ -24,6 +25,7 @@ export async function listEvents({ agent, loaded, json, options, print }: Comman
   if (follow && untilMs !== undefined)
     throw createError('ERR_USAGE', { reason: '--follow has no end: --until does not go with it' });
   const isOld = log || sinceMs !== undefined || untilMs !== undefined;
+  const schema = await openSchemaOption(options.schema);
   const lines = options.lines === undefined && !isOld ? DEFAULT_LINES : countOption(options.lines);
   const style = { colors: chooseColors(options.color), date: isOld, columns: terminalColumns() };
   const latest = createLatest<string>(lines);
@@ -31,9 +33,13 @@ export async function listEvents({ agent, loaded, json, options, print }: Comman
   let history = true;
   let oldestMs: number | undefined;
 
+  const printText = (text: string | undefined): void => {
+    if (text?.startsWith('{')) print(text);
+  };
   const show = async (line: string): Promise<void> => {
+    if (schema) printText(schema.map(line));
     // A consumer of NDJSON gets nothing else, whatever somebody has put into the file.
-    if (!json) print(renderEvent(line, style));
+    else if (!json) print(renderEvent(line, style));
     else if (line.startsWith('{') && line.endsWith('}')) print(line);
     if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain', { signal }).catch(() => {});
   };
@@ -69,6 +75,7 @@ export async function listEvents({ agent, loaded, json, options, print }: Comman
       else await show(line);
     }
     if (history) await endHistory();
+    schema?.end();
   } finally {
     end();
   }
