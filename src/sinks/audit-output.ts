@@ -1,6 +1,6 @@
 /** Where lines of the audit log go besides its file, and how many got there. */
 
-export const OUTPUT_NAMES = ['otlp'] as const;
+export const OUTPUT_NAMES = ['journald', 'syslog', 'otlp'] as const;
 export type OutputName = (typeof OUTPUT_NAMES)[number];
 
 /**

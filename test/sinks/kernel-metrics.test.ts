@@ -8,6 +8,7 @@ import type { BpfMap } from '../../src/kernel/native.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
 import type { Receiver, ReceiverClass } from '../../src/kernel/receivers.js';
+import { noCounts } from '../../src/sinks/audit-output.js';
 import { createKernelMetrics, type KernelMetricsOptions } from '../../src/sinks/kernel-metrics.js';
 import { createMetrics } from '../../src/sinks/metrics.js';
 import { DURATION_BOUNDS_SECONDS } from '../../src/sinks/metrics-source.js';
@@ -72,7 +73,11 @@ function sourceWith(more: Partial<KernelMetricsOptions> = {}) {
     ringBytes: () => ({ available: 0, size: 0 }),
     records: () => ({ produced: 0, delivered: 0, unaccounted: 0 }),
     auditLines: () => ({ written: 0, lost: 0 }),
-    outputCounts: () => ({ otlp: { sent: 3, queue_full: 0, rejected: 1, abandoned: 0 } }),
+    outputCounts: () => ({
+      journald: noCounts(),
+      syslog: noCounts(),
+      otlp: { sent: 3, queue_full: 0, rejected: 1, abandoned: 0 },
+    }),
     loopfs: async () => undefined,
     filterMode: () => 'hide',
     build: { version: '0.1.0', revision: 'abc' },
