@@ -76,6 +76,7 @@ busybox-static   busybox
 fuse2fs          fuse2fs
 fdisk            sfdisk
 systemd-container systemd-nspawn
+systemd          /lib/systemd/systemd-journald
 lxc              lxc-start
 man-db           man
 groff-base       groff
@@ -98,6 +99,9 @@ missing=()
 while read -r package proof; do
 	[ -z "$package" ] || is_there "$proof" || missing+=("$package")
 done <<<"$needed"
+# Debian's rsyslog, unpacked beside us: installed, it would take over the host's syslog.
+rsyslog_missing=false
+if $for_tests && [ ! -x .cache/tools/rsyslog/usr/sbin/rsyslogd ]; then rsyslog_missing=true; fi
 promtool_missing=false
 if $for_tests && ! is_there promtool && ! is_there "$PWD/.cache/tools/promtool"; then promtool_missing=true; fi
 
@@ -129,7 +133,18 @@ unpack_promtool() {
 	rm -r "$folder"
 }
 
-if [ ${#missing[@]} -gt 0 ] || $promtool_missing; then
+unpack_rsyslog() {
+	local folder archive
+	folder=$(mktemp -d -p .cache)
+	(cd "$folder" && apt download rsyslog libestr0 libfastjson4)
+	mkdir "$folder/rsyslog"
+	for archive in "$folder"/*.deb; do logged dpkg-deb -x "$archive" "$folder/rsyslog"; done
+	rm -rf .cache/tools/rsyslog
+	mv "$folder/rsyslog" .cache/tools/rsyslog
+	rm -r "$folder"
+}
+
+if [ ${#missing[@]} -gt 0 ] || $promtool_missing || $rsyslog_missing; then
 	if [ -e /etc/debian_version ] && is_there apt-get; then
 		say "updating the list of Debian packages"
 		apt update
@@ -147,8 +162,13 @@ if [ ${#missing[@]} -gt 0 ] || $promtool_missing; then
 			say "unpacking promtool from Debian's prometheus into .cache/tools (nothing of it is installed)"
 			unpack_promtool
 		fi
+		if $rsyslog_missing; then
+			say "unpacking Debian's rsyslog into .cache/tools (nothing of it is installed)"
+			unpack_rsyslog
+		fi
 	else
 		$promtool_missing && missing+=(promtool)
+		$rsyslog_missing && missing+=(rsyslog)
 		echo "setup: this is not Debian; what these Debian packages hold is missing here: ${missing[*]}" >&2
 		echo "setup: going on without" >&2
 	fi
