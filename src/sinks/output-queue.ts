@@ -52,7 +52,10 @@ export function createOutputQueue<Message>(
   let failing = false;
   let busySinceMs: number | undefined;
   let closed = false;
-  const end = new AbortController();
+  /** Nothing more is tried. */
+  let ended = false;
+  /** Of the delivery that is under way. */
+  let attempt: AbortController | undefined;
 
   function schedule(delayMs: number): void {
     if (timer !== undefined || sending !== undefined || closed || waiting.length === 0) return;
@@ -77,8 +80,7 @@ export function createOutputQueue<Message>(
     try {
       for (const line of waiting.slice(batch.length, batchLines)) batch.push(sender.encode(line));
       workMs = performance.now() - startMs;
-      const signal = AbortSignal.any([end.signal, AbortSignal.timeout(timeoutMs)]);
-      delivery = await sender.deliver(batch, signal);
+      delivery = await deliver();
     } catch (error) {
       delivery = { done: 0, rejected: 0, reason: reasonOf(error) };
     }
@@ -89,6 +91,19 @@ export function createOutputQueue<Message>(
     retryMs = firstRetryMs;
     busySinceMs = undefined;
     return Math.max(waiting.length >= batchLines ? 0 : gatherMs, workMs * (WORK_SHARE - 1));
+  }
+
+  async function deliver(): Promise<Delivery> {
+    const controller = new AbortController();
+    attempt = controller;
+    const noAnswer = new Error(`no answer within ${timeoutMs} ms`);
+    const limit = setTimeout(() => controller.abort(noAnswer), timeoutMs).unref();
+    try {
+      return await sender.deliver(batch, controller.signal);
+    } finally {
+      clearTimeout(limit);
+      attempt = undefined;
+    }
   }
 
   function take({ done, rejected }: Delivery): void {
@@ -118,7 +133,7 @@ export function createOutputQueue<Message>(
 
   async function drain(): Promise<void> {
     await sending;
-    while (waiting.length > 0 && !end.signal.aborted) {
+    while (waiting.length > 0 && !ended) {
       const before = waiting.length;
       const delayMs = await sendBatch();
       if (delayMs === BUSY_RETRY_MS) await delay(BUSY_RETRY_MS);
@@ -140,7 +155,10 @@ export function createOutputQueue<Message>(
     async close() {
       closed = true;
       clearTimeout(timer);
-      const limit = setTimeout(() => end.abort(), closeMs);
+      const limit = setTimeout(() => {
+        ended = true;
+        attempt?.abort(new Error('the agent ends'));
+      }, closeMs);
       await drain();
       clearTimeout(limit);
       counts.abandoned += waiting.length;

@@ -96,7 +96,8 @@ function write(socket: Socket, bytes: Buffer, signal: AbortSignal): Promise<void
     signal.addEventListener('abort', abort, { once: true });
     socket.write(bytes, (error) => {
       signal.removeEventListener('abort', abort);
-      if (error) reject(error);
+      // Of a write that was broken off Node says that it went well.
+      if (error || socket.destroyed) reject(error ?? socket.errored ?? new Error('the connection has ended'));
       else resolve();
     });
   });
