@@ -33,14 +33,11 @@ export async function listEvents({ agent, loaded, json, options, print }: Comman
   let history = true;
   let oldestMs: number | undefined;
 
-  const printText = (text: string | undefined): void => {
-    if (text?.startsWith('{')) print(text);
-  };
   const show = async (line: string): Promise<void> => {
-    if (schema) printText(schema.map(line));
+    const text = schema ? schema.map(line) : line;
+    if (!json && !schema) print(renderEvent(line, style));
     // A consumer of NDJSON gets nothing else, whatever somebody has put into the file.
-    else if (!json) print(renderEvent(line, style));
-    else if (line.startsWith('{') && line.endsWith('}')) print(line);
+    else if (text?.startsWith('{') && text.endsWith('}')) print(text);
     if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain', { signal }).catch(() => {});
   };
   const endHistory = async (): Promise<void> => {

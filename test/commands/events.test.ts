@@ -10,6 +10,7 @@ import { LOOP_COMMAND } from '../../src/kernel/abi.js';
 import { entryOfEvent } from '../../src/sinks/audit-events.js';
 import { formatAuditLine } from '../../src/sinks/audit-line.js';
 import { CONTAINER, caller, INITIAL, ioctlEvent, LOOP3, ueventEvent, WEB } from '../event-fixture.js';
+import { assertEcs, assertOcsf, assertOtel } from '../support/published-schema.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { loadedWith, type Run, runCommand } from './run-command.js';
 import { assertHarmless, HOSTILE_NAMES } from './terminal.js';
@@ -170,5 +171,36 @@ test('hostile lines never reach the terminal raw, with the day and in colour', a
     });
     const { text } = await runCommand(events, { lines: [raw, name] }, { options: { since: '@0' } });
     assertHarmless(text, 2, what);
+  }
+});
+
+test('--schema is NDJSON of valid events in that schema, of what the filter takes', async () => {
+  const judges = { ocsf: assertOcsf, ecs: assertEcs, otel: assertOtel };
+  for (const [schema, assertValid] of Object.entries(judges)) {
+    const { printed } = await runCommand(events, { lines: LINES }, { options: { schema, owner: 'userns' } });
+    assert.equal(printed.length, 3);
+    for (const text of printed) assertValid(JSON.parse(String(text)));
+  }
+  const native = await runCommand(events, { lines: LINES }, { options: { schema: 'native' } });
+  assert.deepEqual(native.printed, LINES);
+  await assert.rejects(runCommand(events, { lines: LINES }, { options: { schema: 'cef' } }), {
+    code: 'ERR_USAGE',
+    message: '--schema takes native, ocsf, ecs, otel, not "cef"',
+  });
+});
+
+test('in no schema do hostile lines break out of theirs', async () => {
+  for (const name of Object.values(HOSTILE_NAMES)) {
+    const line = lineOf(1, ioctlEvent({ caller: caller(CONTAINER, { comm: name }) }, name), { name });
+    for (const schema of ['native', 'ocsf', 'ecs', 'otel']) {
+      const { text } = await runCommand(
+        events,
+        { lines: [line, name, `{"kind":${name}`] },
+        { options: { schema } },
+      );
+      assert.ok(text.startsWith('{') && text.endsWith('}'));
+      assert.doesNotMatch(text, /[\p{Cc}\u2028-\u202e\u2066-\u2069]/u);
+      JSON.parse(text);
+    }
   }
 });
