@@ -61,7 +61,9 @@ export function ocsfFacts(
 
   /** With what it inherits; the lower one outweighs. */
   function inherited(item: Item, above: (name: string) => Item): Item {
-    const { $include, ...own } = item.attributes as Omit<Item['attributes'], '$include'> & { $include?: string[] };
+    const { $include, ...own } = item.attributes as Omit<Item['attributes'], '$include'> & {
+      $include?: string[];
+    };
     const parent =
       item.extends && item.extends !== 'object' ? inherited(above(item.extends), above) : undefined;
     const attributes: Record<string, Attribute> = { ...parent?.attributes };

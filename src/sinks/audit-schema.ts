@@ -1,5 +1,6 @@
 /** Forms that others know in which a line of the audit log can be had. */
 import { hostname } from 'node:os';
+import type { AuditEvent } from './audit-event.js';
 
 /** `native` is the line as it is. */
 export const SCHEMA_NAMES = ['native', 'ocsf', 'ecs', 'otel'] as const;
@@ -22,7 +23,7 @@ export async function openSchema(name: SchemaName, host = hostname()): Promise<L
   };
 }
 
-type Writer = (event: import('./audit-event.js').AuditEvent) => unknown;
+type Writer = (event: AuditEvent) => unknown;
 
 async function loadWriter(name: Exclude<SchemaName, 'native'>): Promise<Writer> {
   if (name === 'ocsf') return (await import('./ocsf-event.js')).ocsfEvent;
