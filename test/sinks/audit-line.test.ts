@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { formatAuditLine } from '../../src/sinks/audit-line.js';
 import type { AuditRecord } from '../../src/sinks/audit-record.js';
+import { parseLine } from '../../src/sinks/line-fields.js';
 import { anyRecord } from '../support/any-record.js';
 
 const MINIMAL: AuditRecord = {
@@ -56,6 +57,13 @@ test('a full record has all fields of the contract, in its order, without spaces
       '"config":{"offset":0,"sizelimit":"9007199254740993","flags":["READ_ONLY","AUTOCLEAR","PARTSCAN","DIRECT_IO","0x40"],' +
       '"block_size":512},"owner":{"before":3,"after":4026532000},"verdict":"hide","rule":"holder"}',
   );
+});
+
+test('what is made of a line for others has every field of it', () => {
+  for (const record of [FULL, { ...FULL, gap: { records: 3, fromBootNs: 1n, toBootNs: 2n } }]) {
+    const line = formatAuditLine(record);
+    assert.deepEqual(parseLine(line), JSON.parse(line));
+  }
 });
 
 test('absent parts are left out', () => {
