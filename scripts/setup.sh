@@ -76,6 +76,7 @@ busybox-static   busybox
 fuse2fs          fuse2fs
 fdisk            sfdisk
 systemd-container systemd-nspawn
+systemd          /lib/systemd/systemd-journald
 lxc              lxc-start
 man-db           man
 groff-base       groff
@@ -98,11 +99,14 @@ missing=()
 while read -r package proof; do
 	[ -z "$package" ] || is_there "$proof" || missing+=("$package")
 done <<<"$needed"
-# Of Debian's prometheus only its two programs are wanted: the package would add a service and a user to the host.
-prometheus_missing=()
-for program in promtool prometheus; do
-	! $for_tests || is_there "$program" || is_there "$PWD/.cache/tools/$program" || prometheus_missing+=("$program")
-done
+# Installed, these would add services to the host, and rsyslog would take over its syslog: they are unpacked beside us instead.
+to_unpack=()
+if $for_tests; then
+	for program in promtool prometheus; do
+		is_there "$program" || is_there "$PWD/.cache/tools/$program" || to_unpack=(prometheus)
+	done
+	is_there "$PWD/.cache/tools/rsyslog/usr/sbin/rsyslogd" || to_unpack+=(rsyslog)
+fi
 
 # No package may start a daemon here: udev's would act on this very host.
 forbid_daemons() {
@@ -123,18 +127,30 @@ apt() {
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
-# Usage: unpack_prometheus PROGRAM...: Debian 13 has promtool in a package of its own, which is as good.
-unpack_prometheus() {
-	local folder program
+# Usage: unpack FOLDER PACKAGE...: into FOLDER of .cache/tools, as a whole or not at all.
+unpack() {
+	local target=.cache/tools/$1 folder archive
+	shift
 	folder=$(mktemp -d -p .cache)
-	(cd "$folder" && apt download "$@" && for each in ./*.deb; do logged dpkg-deb -x "$each" .; done)
-	for program in "${prometheus_missing[@]}"; do
-		logged mv "$folder/usr/bin/$program" ".cache/tools/$program"
-	done
+	(cd "$folder" && apt download "$@")
+	mkdir "$folder/root"
+	for archive in "$folder"/*.deb; do logged dpkg-deb -x "$archive" "$folder/root"; done
+	rm -rf "$target"
+	mv "$folder/root" "$target"
 	rm -r "$folder"
 }
 
-if [ ${#missing[@]} -gt 0 ] || [ ${#prometheus_missing[@]} -gt 0 ]; then
+# Debian 13 has promtool in a package of its own.
+unpack_prometheus() {
+	local packages=(prometheus) program
+	if apt-cache show promtool >/dev/null 2>&1; then packages+=(promtool); fi
+	unpack debian-prometheus "${packages[@]}"
+	for program in promtool prometheus; do ln -sf "debian-prometheus/usr/bin/$program" ".cache/tools/$program"; done
+}
+
+unpack_rsyslog() { unpack rsyslog rsyslog libestr0 libfastjson4; }
+
+if [ ${#missing[@]} -gt 0 ] || [ ${#to_unpack[@]} -gt 0 ]; then
 	if [ -e /etc/debian_version ] && is_there apt-get; then
 		say "updating the list of Debian packages"
 		apt update
@@ -144,14 +160,12 @@ if [ ${#missing[@]} -gt 0 ] || [ ${#prometheus_missing[@]} -gt 0 ]; then
 			apt install -y --no-install-recommends "${missing[@]}"
 			allow_daemons
 		fi
-		if [ ${#prometheus_missing[@]} -gt 0 ]; then
-			say "unpacking ${prometheus_missing[*]} from Debian's packages into .cache/tools (nothing of it is installed)"
-			packages=(prometheus)
-			if apt-cache show promtool >/dev/null 2>&1; then packages+=(promtool); fi
-			unpack_prometheus "${packages[@]}"
-		fi
+		for name in "${to_unpack[@]}"; do
+			say "unpacking Debian's $name into .cache/tools (nothing of it is installed)"
+			"unpack_$name"
+		done
 	else
-		if [ ${#prometheus_missing[@]} -gt 0 ]; then missing+=(prometheus); fi
+		missing+=("${to_unpack[@]}")
 		echo "setup: this is not Debian; what these Debian packages hold is missing here: ${missing[*]}" >&2
 		echo "setup: going on without" >&2
 	fi

@@ -8,6 +8,7 @@ import type { BpfMap } from '../../src/kernel/native.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
 import type { Receiver, ReceiverClass } from '../../src/kernel/receivers.js';
+import { noCounts } from '../../src/sinks/audit-output.js';
 import { createHostAccesses } from '../../src/sinks/host-accesses.js';
 import { ACTIONS, COMMANDS } from '../../src/sinks/kernel-labels.js';
 import { createKernelMetrics, type KernelMetricsOptions } from '../../src/sinks/kernel-metrics.js';
@@ -75,7 +76,11 @@ function sourceWith(more: Partial<KernelMetricsOptions> = {}) {
     records: () => ({ produced: 0, delivered: 0, unaccounted: 0 }),
     auditLines: () => ({ written: 0, lost: 0 }),
     outputs: ['otlp'],
-    outputCounts: () => ({ otlp: { sent: 3, queue_full: 0, rejected: 1, abandoned: 0 } }),
+    outputCounts: () => ({
+      journald: noCounts(),
+      syslog: noCounts(),
+      otlp: { sent: 3, queue_full: 0, rejected: 1, abandoned: 0 },
+    }),
     loopfs: async () => undefined,
     filterMode: () => 'hide',
     hostAccesses: createHostAccesses(),
