@@ -15,6 +15,15 @@ export interface Inventory {
   ownership(): Ownership;
 }
 
+/** Of what the host is asked: sysfs and /proc. */
+export interface HostView {
+  listLoops(): SysfsLoop[];
+  readLoop(name: string): SysfsLoop | undefined;
+  populatedUserNamespaces(): Set<number>;
+}
+
+const THIS_HOST: HostView = { listLoops, readLoop, populatedUserNamespaces };
+
 /** A walk over /proc is the dear part; a namespace that died is noticed this much later. */
 const LIVING_MAX_AGE_MS = 5000;
 
@@ -22,6 +31,7 @@ export function createInventory(
   maps: { owners: BpfMap; userns: BpfMap },
   registry: Registry,
   containers: Pick<ContainerResolver, 'containerOfUserns'>,
+  host = THIS_HOST,
 ): Inventory {
   let populated: Set<number> = new Set();
   let populatedAtMs = Number.NEGATIVE_INFINITY;
@@ -29,7 +39,7 @@ export function createInventory(
   const living = (known: ReadonlyMap<bigint, UsernsEntry>, needed: boolean): Set<bigint> => {
     if (!needed) return new Set();
     if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
-      populated = populatedUserNamespaces();
+      populated = host.populatedUserNamespaces();
       populatedAtMs = performance.now();
     }
     return livingUserNamespaces(known, populated);
@@ -56,10 +66,10 @@ export function createInventory(
   return {
     devices() {
       const now = ownership();
-      return listLoops().map((loop) => view(loop, now));
+      return host.listLoops().map((loop) => view(loop, now));
     },
     device(name) {
-      const loop = readLoop(name);
+      const loop = host.readLoop(name);
       return loop && view(loop, ownership());
     },
     ownership,
