@@ -15,6 +15,7 @@ import { chooseColors } from './color.js';
 import type { CommandContext } from './command.js';
 import { wrapText } from './help-text.js';
 import { awaitInterruption } from './interruption.js';
+import { notice } from './notice.js';
 import { plainText } from './plain-text.js';
 
 interface StepReport {
@@ -36,7 +37,9 @@ export async function showLiveDemo(context: CommandContext): Promise<ExitCode> {
   await checkHost();
   const say = (text: string): void => void (json || print(text));
   const interruption = awaitInterruption();
-  const { signal: stop } = interruption;
+  const reader = new AbortController();
+  const stop = AbortSignal.any([interruption.signal, reader.signal]);
+  const release = holdSignals(stop, () => reader.abort());
   const cleanup = createCleanup();
   const reports: StepReport[] = [];
   try {
@@ -70,12 +73,30 @@ export async function showLiveDemo(context: CommandContext): Promise<ExitCode> {
   } finally {
     interruption.end();
     await cleanup.run();
+    release();
   }
   const failed = reports.filter(({ ok }) => ok === false).map(({ title }) => title);
   const ok = failed.length === 0 && !stop.aborted;
   if (json) print({ ok, interrupted: stop.aborted, steps: reports });
   else say(`\n${conclusion(stop.aborted, failed)}`);
   return ok ? EXIT.ok : EXIT.no;
+}
+
+/**
+ * Once interrupted it cleans up, however often somebody presses Ctrl-C: each thing that is waited for has a limit. A reader of
+ * its output that has gone (head) interrupts it, too.
+ */
+function holdSignals(stop: AbortSignal, onReaderGone: () => void): () => void {
+  process.on('SIGPIPE', onReaderGone);
+  const hold = () => notice('cleaning up');
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  stop.addEventListener('abort', () => {
+    for (const signal of signals) process.on(signal, hold);
+  });
+  return () => {
+    process.removeListener('SIGPIPE', onReaderGone);
+    for (const signal of signals) process.removeListener(signal, hold);
+  };
 }
 
 /** @throws ERR_NOT_ROOT, ERR_DEMO_NEEDS */

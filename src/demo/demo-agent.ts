@@ -89,13 +89,12 @@ export async function startDemoAgent(
       stage.host,
     );
     // Against what the kernel of the recording has counted at its beginning.
-    const [opening, ...rest] = recording.frames;
+    const [opening] = recording.frames;
     if (opening === undefined) throw createError('ERR_INTERNAL', { reason: 'an empty recording' });
     stage.show(opening, firstPass(opening));
     const accounts = openAccounts({ recordSeq: map('record_seq'), dropCounts: map('drop_counts') });
     accounts.begin();
     registry.seed(stage.host.listLoops(), readOwners(owners));
-    log.debug({ frames: rest.length + 1 }, 'the recording is there');
 
     const takeEvent = createEventPath({
       accounts,
@@ -138,11 +137,11 @@ export async function startDemoAgent(
       onError: (error) => log.error({ err: error }, 'control request'),
     });
     cleanup.add(() => control.close());
-    const stopped = { runs: 0n, runNs: 0n, missed: 0n };
+    const notCounted = { runs: 0n, runNs: 0n, missed: 0n };
     const source = createKernelMetrics({
       programs: stage.programs,
       // The kernel of the recording does not count runs (kernel.bpf_stats_enabled), as most do not.
-      programRuns: () => new Map(stage.programList().map(({ name }) => [name, stopped])),
+      programRuns: () => new Map(stage.programList().map(({ name }) => [name, notCounted])),
       inventory,
       outcomes: () => new Map(stage.hooks().map(({ hook, outcomes }) => [hook, outcomes])),
       receivers: stage.receivers,

@@ -60,9 +60,9 @@ export async function actStep(options: LiveOptions, act: (live: Live) => Promise
   cleanup.add(() => removeDevices([...made].filter((name) => !before.has(name))));
   cleanup.add(() => detachImagesOf(folder, made));
 
-  const checked = async <T>(work: Promise<T>): Promise<T> => {
+  const checked = async <T>(work: () => Promise<T>): Promise<T> => {
     stop.throwIfAborted();
-    const result = await work;
+    const result = await work();
     stop.throwIfAborted();
     return result;
   };
@@ -82,21 +82,23 @@ export async function actStep(options: LiveOptions, act: (live: Live) => Promise
       return path;
     },
     async container(wanted = {}) {
-      const container = await checked(openContainer(wanted));
-      cleanup.add(() => container.end());
-      return container;
+      return checked(async () => {
+        const container = await openContainer(wanted);
+        cleanup.add(() => container.end());
+        return container;
+      });
     },
     async host(script) {
       narrator.command('host', script);
-      return note(await checked(shell(script, { stop })));
+      return note(await checked(() => shell(script, { stop })));
     },
     async inside(container, script) {
       narrator.command('container', script);
-      return note(await checked(container.succeed(script, stop)));
+      return note(await checked(() => container.succeed(script, stop)));
     },
     async loopwarden(words, mayFail = false) {
       narrator.command('host', `loopwarden ${words.join(' ')}`);
-      const { code, stdout, stderr } = await checked(agent.command(words, stop));
+      const { code, stdout, stderr } = await checked(() => agent.command(words, stop));
       if (code !== 0 && !mayFail) throw new Error(`loopwarden ${words.join(' ')}: ${stderr.trim()}`);
       const text = (stdout || stderr).trimEnd();
       narrator.output(text);

@@ -1,5 +1,6 @@
 /** `udevadm monitor -k`: what the host's udev hears, seen by a listener like it. */
 import { writeFileSync } from 'node:fs';
+import { loopPartShift } from '../kernel/settings.js';
 import { startBackground } from './run.js';
 import { eventually } from './wait.js';
 
@@ -36,8 +37,8 @@ export async function startUeventMonitor(stop: AbortSignal): Promise<UeventMonit
   return {
     pid: monitor.pid,
     heard(device) {
-      const number = device.replace(/^.*loop/, '');
-      const about = new RegExp(`/block/loop${number}(/|$)|/bdi/7:${number}$`);
+      const number = Number(device.replace(/^.*loop/, ''));
+      const about = new RegExp(`/block/loop${number}(/|$)|/bdi/7:${number << loopPartShift()}$`);
       return lines().filter((line) => about.test(line));
     },
     async catchUp(signal, forget = false) {

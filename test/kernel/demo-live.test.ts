@@ -131,3 +131,11 @@ for (const [signal, moment] of [
     assert.match(said, /interrupted; nothing of it is left\n$/);
     check();
   });
+
+test('a reader that goes interrupts it, too', async (t) => {
+  const { env, parent, check } = watchTraces(t);
+  const script = `${process.execPath} ${MAIN} demo --live --socket ${parent}/none.sock | head -n 12; echo ended`;
+  const { stdout } = await command('sh', ['-c', script], env);
+  assert.match(stdout, /^loopwarden demo --live: /);
+  check();
+});
