@@ -18,22 +18,14 @@ import { removeTraces } from '../src/kernel/traces.js';
 import { createAgentLog } from '../src/sinks/agent-log.js';
 import { createControlClient } from '../src/web/control-client.js';
 import { createStatisticsReader } from '../src/web/loopfs-client.js';
-import { createCast } from './demo/cast.js';
+import { createCast, enterUnit } from './demo/cast.js';
 import { createRecorder } from './demo/recorder.js';
 import { tellStory } from './demo/story.js';
 
 const FILE = process.argv[2] ?? join(PACKAGE_ROOT, 'src/demo/recording.ndjson.gz');
 const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
-/** Maps of which only the programs know what they are for. */
-const INNER = [
-  'events',
-  'receiver_events',
-  'settings',
-  'acting_build',
-  'inflight',
-  'calls',
-  'calls_by_thread',
-];
+/** Maps that are read by more than the programs: who owns what, and what counts. */
+const READ = /^(owners|userns|record_seq|(?!canary).*_counts|.*_durations)$/;
 const UDEVD = ['/lib/systemd/systemd-udevd', '/usr/lib/systemd/systemd-udevd'];
 
 const cleanup = createCleanup();
@@ -60,8 +52,11 @@ const recorder = createRecorder(addon);
 const client = createControlClient(socket);
 const statistics = createStatisticsReader(loopfsSocket);
 let agent: Agent | undefined;
+let lastStatus: ReturnType<Agent['status']> | undefined;
 
 try {
+  // What is done here is done by units of the host, whatever started this.
+  enterUnit(cleanup, 'loopwarden.service', process.pid);
   await startListeners();
   cleanup.add(async () => void (await removeTraces(pins)));
   cleanup.add(() => agent?.stop());
@@ -70,7 +65,7 @@ try {
   const asking = setInterval(() => void ask(), 1000);
   cleanup.add(() => clearInterval(asking));
   await ask();
-  recorder.agent('start');
+  recorder.starting();
   await tellStory({
     cast: createCast(cleanup),
     caption(text) {
@@ -80,19 +75,18 @@ try {
     loopfs,
     startLoopfs,
     async stopAgent() {
-      recorder.agent('stop');
-      await agent?.stop();
+      const stopping = agent;
       agent = undefined;
+      await recorder.stopping(async () => stopping?.stop());
     },
     async startAgent() {
-      recorder.agent('start');
+      recorder.starting();
       await start();
     },
     folder,
   });
   await ask();
   recorder.end();
-  recorder.agent('stop');
   console.log(`${FILE}: ${recorder.write(FILE)} bytes`);
 } finally {
   await cleanup.run();
@@ -104,6 +98,7 @@ async function startListeners(): Promise<void> {
   if (daemon !== undefined && (await run('pidof', ['systemd-udevd'])).code !== 0) {
     const udevd = await startBackground(daemon, []);
     cleanup.add(() => udevd.stop());
+    enterUnit(cleanup, 'systemd-udevd.service', udevd.pid);
   }
   const env = { ...process.env, SYSTEMD_IGNORE_CHROOT: '1' };
   const monitor = await startBackground('udevadm', ['monitor', '-k'], env);
@@ -114,8 +109,6 @@ async function startListeners(): Promise<void> {
 async function start(): Promise<void> {
   agent = await startAgent(loaded, log, new AbortController().signal, recorder.native);
 }
-
-let lastStatus: ReturnType<Agent['status']> | undefined;
 
 /** While there is no agent: as it was. */
 function statusOf(): ReturnType<Agent['status']> {
@@ -129,7 +122,7 @@ function openMaps(): Map<string, BpfMap> {
   const paths = layouts.flatMap((layout) => readdirSync(join(pins, layout)).map((name) => [layout, name]));
   return new Map(
     paths
-      .filter(([, name = '']) => !INNER.includes(name))
+      .filter(([, name = '']) => READ.test(name))
       .map(([layout = '', name = '']) => [name, addon.openPinnedMap(join(pins, layout, name))]),
   );
 }

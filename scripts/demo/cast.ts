@@ -3,10 +3,21 @@
  * disk as those leave it. Everything is taken away at the end.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Cleanup } from '../../src/cleanup.js';
 import { type DemoContainer, openContainer } from '../../src/demo/container.js';
+import { shell } from '../../src/demo/run.js';
 import { eventually } from '../../src/demo/wait.js';
 import { findCgroup2 } from '../../src/identity/cgroup-hierarchy.js';
 import { readMounts } from '../../src/kernel/mountinfo.js';
@@ -23,6 +34,8 @@ export interface Actor extends DemoContainer {
 export interface Cast {
   /** An image of the host's. */
   image(name: string, sizeMib: number): string;
+  /** A shell script on the host, in a unit of its own. */
+  host(script: string): Promise<string>;
   docker(name: string, idBase: number): Promise<Actor>;
   pod(name: { namespace: string; pod: string; container: string }, idBase: number): Promise<Actor>;
   machine(name: string, idBase: number): Promise<Actor>;
@@ -34,6 +47,7 @@ export function createCast(cleanup: Cleanup): Cast {
   const nodes = join(IMAGES, '.dev');
   makeImages(cleanup);
   makeNodes(nodes);
+  const unit = makeCgroup(cleanup, unitPath('image-store.service'));
 
   const image = (name: string, sizeMib: number, owner = 0): string => {
     const path = join(IMAGES, name);
@@ -56,6 +70,7 @@ export function createCast(cleanup: Cleanup): Cast {
 
   return {
     image,
+    host: (script) => shell(`echo $$ > ${unit}/cgroup.procs; ${script}`),
     docker(name, idBase) {
       const id = hexId(name);
       const folder = join('/var/lib/docker/containers', id);
@@ -83,6 +98,25 @@ export function createCast(cleanup: Cleanup): Cast {
     machine: (name, idBase) => act(`/machine.slice/systemd-nspawn@${name}.service`, idBase, withNodes, name),
     bare: (name, idBase, prepare) => act(`/machine.slice/libpod-${hexId(name)}.scope`, idBase, prepare, name),
   };
+}
+
+const unitPath = (name: string): string => `/system.slice/${name}`;
+
+/** Moves the process into a unit's cgroup until the cleanup. */
+export function enterUnit(cleanup: Cleanup, name: string, pid: number): void {
+  const [path = '/'] = /(?<=^0::).*$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8')) ?? [];
+  const before = join(cgroupMount(), path);
+  const folder = makeCgroup(cleanup, unitPath(name));
+  writeFileSync(join(folder, 'cgroup.procs'), String(pid));
+  cleanup.add(() => {
+    if (existsSync(`/proc/${pid}`)) writeFileSync(join(before, 'cgroup.procs'), String(pid));
+  });
+}
+
+function cgroupMount(): string {
+  const mount = findCgroup2(readMounts());
+  if (mount === undefined) throw new Error('this host has no cgroup2 mounted');
+  return mount;
 }
 
 /** The same one each time, so that a recording differs from the last only where it must. */
@@ -113,9 +147,7 @@ function makeNodes(folder: string): void {
 }
 
 function makeCgroup(cleanup: Cleanup, path: string): string {
-  const mount = findCgroup2(readMounts());
-  if (mount === undefined) throw new Error('this host has no cgroup2 mounted');
-  const folder = join(mount, path);
+  const folder = join(cgroupMount(), path);
   const made = makeFolders(folder);
   cleanup.add(async () => {
     for (const each of made)

@@ -23,7 +23,10 @@ export interface Recorder {
   /** From now on: the agent's pinned maps, and what it says of itself. */
   begin(maps: ReadonlyMap<string, BpfMap>, status: () => AgentStatus): void;
   caption(text: string): void;
-  agent(change: 'start' | 'stop'): void;
+  /** The agent starts. */
+  starting(): void;
+  /** `stop` stops it, which reads the ring out. */
+  stopping(stop: () => Promise<unknown>): Promise<void>;
   /** What only others can tell: receivers, loopfs. */
   note(name: 'receivers' | 'loopfs', value: unknown): void;
   end(): void;
@@ -125,10 +128,12 @@ export function createRecorder(addon: NativeAddon): Recorder {
       timer = setInterval(sample, SAMPLE_MS);
     },
     caption: (caption) => push({ caption }),
-    agent(change) {
-      // Its ring is another's, or nobody's.
-      if (change === 'stop') reader = undefined;
-      push({ agent: change });
+    starting: () => push({ agent: 'start' }),
+    async stopping(stop) {
+      // It is closed in between.
+      reader = undefined;
+      await stop();
+      push({ agent: 'stop' });
     },
     note(name, value) {
       const frame = changed(name, value);
@@ -137,6 +142,7 @@ export function createRecorder(addon: NativeAddon): Recorder {
     end() {
       clearInterval(timer);
       sample();
+      push({ agent: 'stop' });
     },
     write(path) {
       const shapes = [...maps].map(([name, { keySize, valueSize, maxEntries, cpus }]) => [

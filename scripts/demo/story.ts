@@ -2,7 +2,7 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { run, shell } from '../../src/demo/run.js';
+import { shell } from '../../src/demo/run.js';
 import { eventually } from '../../src/demo/wait.js';
 import { ioctls, LOOP_CTL_ADD, LOOP_CTL_REMOVE } from '../../test/support/ioctl.js';
 import { addPartition, deletePartition } from '../../test/support/partition.js';
@@ -36,7 +36,7 @@ export async function tellStory(host: Host): Promise<void> {
   await delay(2000);
 
   caption('The host attaches an image of its own: its udev hears of it as ever.');
-  const own = await shell(`losetup -f --show ${cast.image('base.img', 256)}`);
+  const own = await cast.host(`losetup -f --show ${cast.image('base.img', 256)}`);
   await delay(3000);
 
   caption('The container shop-db attaches its volume. Its uevents do not reach the host’s udev.');
@@ -49,8 +49,8 @@ export async function tellStory(host: Host): Promise<void> {
 
   caption('The pod image-builder-7 has a disk with two partitions. They are hidden, too, and so is its bdi.');
   const disk = await pod.succeed(`losetup -f --show ${pod.image('disk.img', 64)}`);
-  await shell(addPartition(disk, 1, 2048, 65_536));
-  await shell(addPartition(disk, 2, 67_584, 32_768));
+  await cast.host(addPartition(disk, 1, 2048, 65_536));
+  await cast.host(addPartition(disk, 2, 67_584, 32_768));
   await delay(4000);
 
   caption(
@@ -79,7 +79,7 @@ export async function tellStory(host: Host): Promise<void> {
   await machine.run(ioctls('/dev/loop-control', [[LOOP_CTL_ADD, 24]]));
   await delay(2000);
   const handed = cast.image('handed-over.img', 32);
-  await shell(
+  await cast.host(
     `losetup /dev/loop24 ${handed} || { mknod ${host.folder}/loop24 b 7 24; losetup ${host.folder}/loop24 ${handed}; }`,
   );
   await delay(3500);
@@ -97,16 +97,16 @@ export async function tellStory(host: Host): Promise<void> {
   await delay(3500);
 
   caption('Everybody detaches; the host takes the orphan’s device away.');
-  await shell(deletePartition(disk, 1));
-  await shell(deletePartition(disk, 2));
+  await cast.host(deletePartition(disk, 1));
+  await cast.host(deletePartition(disk, 2));
   await pod.succeed(`losetup -d ${disk}`);
   await database.succeed(`losetup -d ${volume}`);
-  await shell(
+  await cast.host(
     `losetup -d ${hostile}; losetup -d ${own}; losetup -d /dev/loop24 || losetup -d ${host.folder}/loop24`,
   );
   await eventually('loop24 is removed', async () => {
     const script = ioctls('/dev/loop-control', [[LOOP_CTL_REMOVE, 24]]);
-    return (await shell(script)) !== 'EBUSY';
+    return (await cast.host(script)) !== 'EBUSY';
   });
   await delay(3000);
   caption('That was it.');
@@ -158,7 +158,6 @@ async function tellLoopfs({ cast, caption, loopfs, startLoopfs }: Host): Promise
     await delay(1200);
   }
   caption('Its quota is two devices: the third one is refused (ENOSPC), and counted.');
-  await run('true', []);
   await bare.run(`losetup -f --show ${images[2]}`);
   await delay(3500);
   caption('The instance ends: its devices are detached and removed.');

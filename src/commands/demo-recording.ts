@@ -92,7 +92,7 @@ function greeting({ header, frames }: Recording, home: DemoHome, url: string, on
     words('devices'),
     words('events --failed'),
     words('events -f'),
-    words('explain loop8'),
+    words('explain loop1'),
     words('top'),
     words('audit verify'),
     `  ${commandName()} devices --socket ${loaded.config.api.socket}`,

@@ -35,6 +35,8 @@ ln -s /proc/self/fd /mnt/fd
 mount --rbind /mnt /dev`;
 
 const IDS = 65_536;
+/** As a container has it: what is in the host's home folders is not for its root. */
+const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
 export async function openContainer(options: ContainerOptions = {}): Promise<DemoContainer> {
   const { idBase = 0, own = false, prepare, cgroup } = options;
@@ -52,7 +54,7 @@ export async function openContainer(options: ContainerOptions = {}): Promise<Dem
   const runIn = (script: string, stop?: AbortSignal): Promise<Outcome> => {
     const enter = cgroup === undefined ? [] : ['sh', '-ec', 'echo $$ > "$0/cgroup.procs"; exec "$@"', cgroup];
     const [file = '', ...args] = [...enter, ...words, script];
-    return run(file, args, stop === undefined ? {} : { stop });
+    return run(file, args, { env: ENVIRONMENT, ...(stop && { stop }) });
   };
   const container: DemoContainer = {
     pid,

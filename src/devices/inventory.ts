@@ -22,28 +22,33 @@ export interface HostView {
   populatedUserNamespaces(): Set<number>;
 }
 
-const THIS_HOST: HostView = { listLoops, readLoop, populatedUserNamespaces };
-
 /** A walk over /proc is the dear part; a namespace that died is noticed this much later. */
 const LIVING_MAX_AGE_MS = 5000;
+
+function thisHost(): HostView {
+  let populated: Set<number> = new Set();
+  let populatedAtMs = Number.NEGATIVE_INFINITY;
+  return {
+    listLoops,
+    readLoop,
+    populatedUserNamespaces() {
+      if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
+        populated = populatedUserNamespaces();
+        populatedAtMs = performance.now();
+      }
+      return populated;
+    },
+  };
+}
 
 export function createInventory(
   maps: { owners: BpfMap; userns: BpfMap },
   registry: Registry,
   containers: Pick<ContainerResolver, 'containerOfUserns'>,
-  host = THIS_HOST,
+  host = thisHost(),
 ): Inventory {
-  let populated: Set<number> = new Set();
-  let populatedAtMs = Number.NEGATIVE_INFINITY;
-
-  const living = (known: ReadonlyMap<bigint, UsernsEntry>, needed: boolean): Set<bigint> => {
-    if (!needed) return new Set();
-    if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
-      populated = host.populatedUserNamespaces();
-      populatedAtMs = performance.now();
-    }
-    return livingUserNamespaces(known, populated);
-  };
+  const living = (known: ReadonlyMap<bigint, UsernsEntry>, needed: boolean): Set<bigint> =>
+    needed ? livingUserNamespaces(known, host.populatedUserNamespaces()) : new Set();
 
   const ownership = (): Ownership => {
     const owners = readOwners(maps.owners);
