@@ -18,7 +18,7 @@ import { removeTraces } from '../src/kernel/traces.js';
 import { createAgentLog } from '../src/sinks/agent-log.js';
 import { createControlClient } from '../src/web/control-client.js';
 import { createStatisticsReader } from '../src/web/loopfs-client.js';
-import { createCast, enterUnit } from './demo/cast.js';
+import { createCast, enterUnit, IMAGES } from './demo/cast.js';
 import { createRecorder } from './demo/recorder.js';
 import { tellStory } from './demo/story.js';
 
@@ -48,7 +48,7 @@ const loaded = assembleConfig({}, () =>
 );
 const log = createAgentLog({ level: 'warn' });
 const addon = loadNative();
-const recorder = createRecorder(addon);
+const recorder = createRecorder(addon, IMAGES);
 const client = createControlClient(socket);
 const statistics = createStatisticsReader(loopfsSocket);
 let agent: Agent | undefined;

@@ -24,7 +24,7 @@ import { readMounts } from '../../src/kernel/mountinfo.js';
 import { makeFolders } from '../../test/support/folders.js';
 
 /** Images of the recording: its paths are seen by all who play it. */
-const IMAGES = '/srv/demo';
+export const IMAGES = '/srv/demo';
 const LOOP_NODES = 32;
 
 export interface Actor extends DemoContainer {

@@ -34,15 +34,19 @@ export interface Recorder {
   write(path: string): number;
 }
 
-export function createRecorder(addon: NativeAddon): Recorder {
+/** `images`: where all files of the story are. */
+export function createRecorder(addon: NativeAddon, images: string): Recorder {
   const frames: string[] = [];
   const known = new Map<string, string>();
   const callers = new Set<string>();
   const containers = createContainerResolver({ hierarchy: openCgroupHierarchy(addon, () => {}) });
   let maps: ReadonlyMap<string, BpfMap> = new Map();
+  let others: ReadonlySet<string> = new Set();
   let status: () => AgentStatus = () => {
     throw new Error('nothing is recorded yet');
   };
+  /** A file that is not of the story. */
+  let stranger: string | undefined;
   let reader: RingReader | undefined;
   let timer: NodeJS.Timeout | undefined;
   const started = (): boolean => maps.size > 0;
@@ -71,7 +75,10 @@ export function createRecorder(addon: NativeAddon): Recorder {
 
   const ownership = (): object => ({
     ...mapsAsOfNow(['owners', 'userns']),
-    ...changed('loops', listLoops()),
+    ...changed(
+      'loops',
+      listLoops().filter(({ name }) => !others.has(name)),
+    ),
     ...changed('populated', knownOf(populatedUserNamespaces())),
   });
 
@@ -100,6 +107,8 @@ export function createRecorder(addon: NativeAddon): Recorder {
   const onBatch = (records: Buffer): void => {
     if (!started()) return;
     const fresh = decodeBatch(records).events.flatMap((event) => {
+      if (event.kind === 'ioctl' && event.backingPath?.startsWith(images) === false)
+        stranger ??= event.backingPath;
       const caller = event.kind === 'ioctl' ? event.record.caller : event.record.emitter;
       const { pid, startBootNs } = caller;
       if (callers.has(`${pid}/${startBootNs}`)) return [];
@@ -124,6 +133,8 @@ export function createRecorder(addon: NativeAddon): Recorder {
     begin(pinned, tell) {
       maps = pinned;
       status = tell;
+      // What somebody has attached already is none of the story's.
+      others = new Set(listLoops().flatMap(({ name, backing }) => (backing === null ? [] : name)));
       sample();
       timer = setInterval(sample, SAMPLE_MS);
     },
@@ -145,6 +156,8 @@ export function createRecorder(addon: NativeAddon): Recorder {
       push({ agent: 'stop' });
     },
     write(path) {
+      if (stranger !== undefined)
+        throw new Error(`somebody else attached ${stranger} meanwhile: record again when nobody does`);
       const shapes = [...maps].map(([name, { keySize, valueSize, maxEntries, cpus }]) => [
         name,
         { keySize, valueSize, maxEntries, cpus },

@@ -46,14 +46,13 @@ export async function play(recording: Recording, options: PlayOptions): Promise<
   }
 }
 
-/** How many numbers of lives lie between the lowest and the highest that a device has. */
+/** How far the numbers of lives go on in one pass: the kernel gives each only once. */
 function diskseqsOf(frames: readonly Frame[]): bigint {
-  let least: bigint | undefined;
-  let most = 0n;
-  for (const { loops = [] } of frames)
-    for (const { diskseq } of loops) {
-      if (least === undefined || diskseq < least) least = diskseq;
-      if (diskseq > most) most = diskseq;
-    }
-  return most - (least ?? 0n) + 1n;
+  const most = (all: readonly Frame[]): bigint => {
+    let number = 0n;
+    for (const { loops = [] } of all) for (const { diskseq } of loops) if (diskseq > number) number = diskseq;
+    return number;
+  };
+  const first = frames.findIndex(({ loops }) => loops !== undefined);
+  return most(frames) - most(frames.slice(0, first + 1)) + 1n;
 }
