@@ -193,6 +193,7 @@ function introduction(found: AgentStatus | undefined, { folder, configPath }: De
     'loopwarden demo --live: on this kernel, with devices, images and containers of its own',
     `  agent      ${found ? `the one that runs (process ${found.pid}); it is neither stopped nor changed` : 'one of the demo’s own, with paths of its own; it is uninstalled at the end'}`,
     `  folder     ${folder}, gone at the end`,
+    `  config     ${configPath}: each loopwarden below is run with it, by --config`,
     `  meanwhile  loopwarden events -f --config ${configPath}`,
   ].join('\n');
 }

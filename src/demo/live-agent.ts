@@ -1,4 +1,5 @@
 /** The agent of a live demo: the one that runs, which is only asked, or one of the demo's own, with paths of its own. */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LoopwardenError } from '../errors.js';
 import { PACKAGE_ROOT } from '../kernel/paths.js';
@@ -69,6 +70,8 @@ export function createLiveAgent({ configPath, loaded }: DemoHome, own: boolean):
         env: environment(),
       });
       if (code !== 0) throw new Error(stderr.trim());
+      // Of one that was killed; nobody answers there any more.
+      rmSync(socket, { force: true });
       return stdout.trim();
     },
   };

@@ -1,6 +1,5 @@
 /** The steps of `loopwarden demo --live`, each by itself. */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { OWN_DEV } from './container.js';
 import type { Live } from './live.js';
 import { eventually } from './wait.js';
@@ -54,11 +53,11 @@ export const LIVE_STEPS: readonly LiveStep[] = [
         '--state',
         'bound',
         '-o',
-        'NAME,OWNER,HIDDEN,BACK-FILE',
+        'NAME,OWNER,USERNS,HIDDEN,BACK-FILE',
       ]);
       const rowOf = (path: string): string =>
         list.split('\n').find((line) => line.startsWith(`${path.slice('/dev/'.length)} `)) ?? '';
-      live.narrator.seen(/ host +no /.test(rowOf(own)), `${own} is the host’s, and not hidden`);
+      live.narrator.seen(/ host +- +no /.test(rowOf(own)), `${own} is the host’s, and not hidden`);
       live.narrator.seen(
         rowOf(device).includes(String(container.inum)) && / yes /.test(rowOf(device)),
         `${device} is of the user namespace ${container.inum}, and hidden`,
@@ -207,10 +206,8 @@ async function actVerify(live: Live): Promise<void> {
     'every line is as the agent wrote it',
   );
   if (!agent.own) return;
-  const copy = join(auditLog, '..', 'changed.ndjson');
-  copyFileSync(auditLog, copy);
-  narrator.command('host', `sed '0,/"uid":0/s//"uid":7/' ${auditLog} > ${copy}`);
-  writeFileSync(copy, readFileSync(copy, 'latin1').replace('"uid":0', '"uid":7'), 'latin1');
+  const copy = join(dirname(auditLog), 'changed.ndjson');
+  await live.host(`sed '0,/"uid":0/s//"uid":7/' ${auditLog} > ${copy}`);
   const found = await live.loopwarden(['audit', 'verify', copy], true);
   narrator.seen(/finding/.test(found), 'one digit is another in a copy of the log: found, with its line');
 }
