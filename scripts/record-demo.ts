@@ -1,6 +1,6 @@
 /**
  * Records what `loopwarden demo` plays: a real agent on this kernel, and what happens in scripts/demo/story.ts. Needed when
- * records or frames have changed. As root, on a host where no agent runs; about two minutes. Makes src/demo/recording.ndjson.gz,
+ * records or frames have changed. As root, on a host where no agent runs; about a minute. Makes src/demo/recording.ndjson.gz,
  * or the file that is named.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';

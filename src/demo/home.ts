@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { assembleConfig, type LoadedConfig } from '../config/assemble.js';
 import type { Config } from '../config/schema.js';
-import { createError } from '../errors.js';
+import { createError, reasonOf } from '../errors.js';
 
 /** What a demo takes from the command line and the environment; the rest of the host's config is none of its business. */
 const TAKEN = ['http.address', 'http.port', 'api.socket', 'log.level'] as const;
@@ -20,10 +20,10 @@ export interface DemoHome {
   remove(): void;
 }
 
-/** @throws ERR_USAGE for a flag that would lead out of the folder */
+/** @throws ERR_USAGE for a flag that would lead out of the folder, or where none can be made */
 export function makeHome(given: LoadedConfig, more: Record<string, unknown> = {}): DemoHome {
   const chosen = chosenKeys(given);
-  const folder = mkdtempSync(join(tmpdir(), 'loopwarden-demo-'));
+  const folder = makeFolder();
   const remove = () => rmSync(folder, { recursive: true, force: true });
   // However the process ends, other than by SIGKILL.
   process.once('exit', remove);
@@ -52,6 +52,16 @@ export function makeHome(given: LoadedConfig, more: Record<string, unknown> = {}
       remove();
     },
   };
+}
+
+function makeFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'loopwarden-demo-'));
+  } catch (error) {
+    throw createError('ERR_USAGE', {
+      reason: `cannot make the demo’s folder in ${tmpdir()}: ${reasonOf(error)}: set TMPDIR to one that can be written`,
+    });
+  }
 }
 
 function chosenKeys({ config, origins }: LoadedConfig): Record<string, unknown> {

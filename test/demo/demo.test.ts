@@ -1,10 +1,20 @@
 /** `loopwarden demo` as somebody without any privilege has it, with all that can be asked of it. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, type TestContext, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { agentsOwn } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
@@ -12,10 +22,22 @@ import { ask } from '../support/http-get.js';
 import { command, type Outcome } from '../support/shell.js';
 import { eventually } from '../support/wait.js';
 
-const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
 const NOBODY = 65_534;
 
-before(() => void execFileSync('bash', [join(PACKAGE_ROOT, 'scripts/build-ts.sh')], { stdio: 'ignore' }));
+/** A copy of what is built, and of nothing else: no packages, no addon, no BPF; and where nobody may read it. */
+const copy = mkdtempSync(join(tmpdir(), 'loopwarden-test-'));
+const MAIN = join(copy, 'dist/main.js');
+
+before(() => {
+  execFileSync('bash', [join(PACKAGE_ROOT, 'scripts/build-ts.sh')], { stdio: 'ignore' });
+  for (const name of ['dist', 'package.json'])
+    cpSync(join(PACKAGE_ROOT, name), join(copy, name), {
+      recursive: true,
+      filter: (path) => !path.endsWith('/bpf'),
+    });
+  chmodSync(copy, 0o755);
+});
+after(() => rmSync(copy, { recursive: true }));
 
 interface Demo {
   child: ChildProcess;
@@ -212,4 +234,46 @@ test('a reader that goes, a second demo and wrong words leave nothing either', a
   }
   await eventually('the first one’s reader has gone', () => readdirSync(parent).length === 0);
   assert.ok(existsSync(first.folder));
+});
+
+test('a recording from anywhere steers no terminal and no page, whatever it says', async (t) => {
+  const { parent, env } = environmentOf(t);
+  const path = join(parent, 'hostile.gz');
+  const evil = '\u001b[2J\u202e<script>alert(1)</script>';
+  const [header = '', ...frames] = gunzipSync(readFileSync(join(copy, 'dist/demo/recording.ndjson.gz')))
+    .toString()
+    .split('\n')
+    .filter(Boolean);
+  const told = frames.map((line) => {
+    const frame = JSON.parse(line);
+    if (frame.caption !== undefined) frame.caption = evil;
+    for (const { container } of frame.callers ?? []) if (container.name) container.name = evil;
+    return JSON.stringify(frame);
+  });
+  writeFileSync(
+    path,
+    gzipSync([JSON.stringify({ ...JSON.parse(header), kernel: evil }), ...told, ''].join('\n')),
+  );
+  const [file = '', ...args] = [
+    ...words(),
+    'demo',
+    '--once',
+    '--speed',
+    '100',
+    '--http-port',
+    '0',
+    '--recording',
+    path,
+  ];
+  const { code, stdout, stderr } = await command(file, args, env);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.ok(stdout.includes('\\u001b[2J\\u202e<script>'));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: none may be there
+  assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u202e]/);
+  assert.deepEqual(readdirSync(parent), ['hostile.gz']);
+  const long = frames.map((line) => JSON.stringify({ ...JSON.parse(line), caption: 'x'.repeat(4097) }));
+  writeFileSync(path, gzipSync([header, ...long, ''].join('\n')));
+  const refused = await command(file, args, env);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /^loopwarden: line 2: cannot play the recording [^\n]+caption: [^\n]+\n$/);
 });

@@ -38,3 +38,16 @@ test('a flag that leads out of the folder is refused', () => {
     message: /--audit-log is not for a demo/,
   });
 });
+
+test('where no folder can be made the error says what to set', (t) => {
+  const before = process.env.TMPDIR;
+  defer(t, () => {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  });
+  process.env.TMPDIR = '/nonexistent';
+  assert.throws(() => makeHome(given({})), {
+    code: 'ERR_USAGE',
+    message: /in \/nonexistent: ENOENT.*: set TMPDIR/,
+  });
+});
