@@ -113,8 +113,26 @@ async function startDemo(t: TestContext, ...options: string[]): Promise<Demo> {
   };
 }
 
+/** The recording up to the moment before `caption`, which then lasts: however slow this machine is. */
+function heldBefore(t: TestContext, caption: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'loopwarden-test-'));
+  defer(t, () => rmSync(folder, { recursive: true }));
+  chmodSync(folder, 0o755);
+  const lines = gunzipSync(readFileSync(join(copy, 'dist/demo/recording.ndjson.gz')))
+    .toString()
+    .split('\n');
+  const end = lines.findIndex((line) => line.includes(`"caption":"${caption}`));
+  assert.ok(end > 0, caption);
+  const lastNs = BigInt(JSON.parse(lines[end] ?? '').atNs);
+  const held = [...lines.slice(0, end), JSON.stringify({ atNs: String(lastNs + 86_400_000_000_000n) }), ''];
+  const path = join(folder, 'held.ndjson.gz');
+  writeFileSync(path, gzipSync(held.join('\n')));
+  return path;
+}
+
 test('shows a host with containers to anybody, and leaves nothing behind', async (t) => {
-  const demo = await startDemo(t, '--speed', '20');
+  const recording = heldBefore(t, 'The machine lab makes a device');
+  const demo = await startDemo(t, '--speed', '100', '--recording', recording);
   const get = async (path: string): Promise<Answer> => JSON.parse((await ask(`${demo.url}${path}`)).body);
 
   const orphan = await eventually('an orphan of guest', async () =>
