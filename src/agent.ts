@@ -9,14 +9,14 @@ import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
 import { createDeviceMaker } from './devices/device-making.js';
-import { loopName } from './devices/devno.js';
 import { createInventory } from './devices/inventory.js';
 import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
-import { createRegistry, type Device } from './devices/registry.js';
+import { createRegistry } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
 import { reasonOf } from './errors.js';
+import { createEventPath } from './event-path.js';
 import { openAccounts } from './events/accounts.js';
-import type { DecodedBatch, LoopEvent } from './events/decode.js';
+import type { DecodedBatch } from './events/decode.js';
 import { measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
@@ -37,16 +37,13 @@ import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/progr
 import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
-import { handOverOf } from './policy/hand-over.js';
 import { createActivity } from './sinks/activity.js';
-import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
-import type { AuditDevice } from './sinks/audit-record.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
 import { createEventFeed } from './sinks/event-feed.js';
 import { createHostAccesses } from './sinks/host-accesses.js';
 import { createKernelMetrics } from './sinks/kernel-metrics.js';
-import { readWrittenKeys, recordKey, removeTornLine } from './sinks/log-tail.js';
+import { readWrittenKeys, removeTornLine } from './sinks/log-tail.js';
 import { createMetrics } from './sinks/metrics.js';
 import { readRevision, VERSION } from './version.js';
 import { type AgentStatus, createAgentApi } from './web/agent-api.js';
@@ -64,7 +61,7 @@ export interface Agent {
 }
 
 /**
- * Undefined: `stop` came while it waited for the loop driver.
+ * Undefined: `stop` came while it waited for the loop driver. `native`: another one that does the same and tells of it.
  *
  * @throws every error of the table that can happen at a start
  */
@@ -72,8 +69,8 @@ export async function startAgent(
   loaded: LoadedConfig,
   log: Logger,
   stop: AbortSignal,
+  native: NativeAddon = loadNative(),
 ): Promise<Agent | undefined> {
-  const native = loadNative();
   checkPermission(native);
   const driverThere = await waitForLoopDriver(stop, () =>
     log.warn('waiting for the loop driver: modprobe loop, or install the package that holds the module'),
@@ -173,6 +170,21 @@ async function assemble(
   });
   let written: ReadonlySet<string> = new Set();
   let gapRecords = 0;
+  const takeEvent = createEventPath({
+    accounts,
+    containers,
+    registry,
+    activity,
+    hostAccesses,
+    trail,
+    partShift,
+    creatorOf: (devno) => creatorOf(owners, devno),
+    written: () => written,
+    handOver({ device, action }) {
+      log.info({ device: device.name, action }, 'handed over to the host');
+      handToHost(device.name, action);
+    },
+  });
 
   const drops = (): Record<string, number> => {
     const counts = readCounters(programs.map('drop_counts'));
@@ -350,41 +362,8 @@ async function assemble(
 
   function onBatch({ events, malformed }: DecodedBatch): Promise<void> {
     if (malformed > 0) log.error({ malformed }, 'records that no layout explains');
-    for (const event of events) onEvent(event);
+    for (const event of events) takeEvent(event);
     return auditLog.flush();
-  }
-
-  function onEvent(event: LoopEvent): void {
-    accounts.note(event);
-    const caller = event.kind === 'ioctl' ? event.record.caller : event.record.emitter;
-    const container = containers.containerOf(caller);
-    const change = registry.apply(event, container);
-    const { header } = event.record;
-    const { tid } = caller;
-    // Of an agent that was killed between writing and releasing.
-    if (written.size > 0 && written.has(recordKey(header.bootNs, tid))) return;
-    const { device, ended } = change;
-    activity.note(event, ended ?? device?.life, container);
-    hostAccesses.note(event);
-    const { devno } = event.record;
-    const named = nameOf(devno, device);
-    trail.record(entryOfEvent(event, named, device?.life, container));
-    if (device === undefined || named === undefined) return;
-    if (ended && event.kind === 'uevent')
-      trail.record(entryOfLifeEnd(event.record, named, ended, creatorOf(owners, devno), container));
-    const handOver = handOverOf(event, change, () => creatorOf(owners, devno));
-    if (handOver) {
-      log.info({ device: device.name, action: handOver.action }, 'handed over to the host');
-      handToHost(device.name, handOver.action);
-    }
-  }
-
-  /** A number that was refused has no device, but the line says which it was. */
-  function nameOf(devno: number, device: Device | undefined): AuditDevice | undefined {
-    if (devno === 0) return undefined;
-    return device
-      ? { name: device.name, devno, diskseq: device.diskseq }
-      : { name: loopName(devno, partShift), devno };
   }
 
   function handToHost(name: string, action: 'add' | 'change'): void {
