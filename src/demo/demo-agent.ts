@@ -19,6 +19,7 @@ import { createActivity } from '../sinks/activity.js';
 import { openAuditSink } from '../sinks/audit-sink.js';
 import { createAuditTrail } from '../sinks/audit-trail.js';
 import { createEventFeed } from '../sinks/event-feed.js';
+import { createHostAccesses } from '../sinks/host-accesses.js';
 import { createKernelMetrics } from '../sinks/kernel-metrics.js';
 import { createMetrics } from '../sinks/metrics.js';
 import { VERSION } from '../version.js';
@@ -71,6 +72,7 @@ export async function startDemoAgent(
     const auditLines = () => ({ written: auditLog.stats().linesWritten, lost: auditLog.stats().linesLost });
     const feed = createEventFeed(config.limits.recent_events);
     const activity = createActivity();
+    const hostAccesses = createHostAccesses();
     const trail = createAuditTrail({
       log: auditLog,
       feed,
@@ -101,6 +103,7 @@ export async function startDemoAgent(
       containers: stage.containers,
       registry,
       activity,
+      hostAccesses,
       trail,
       partShift: header.partShift,
       creatorOf: (devno) => creatorOf(owners, devno),
@@ -147,10 +150,17 @@ export async function startDemoAgent(
       receivers: stage.receivers,
       ringBytes: () => ({ available: stage.ring().availableBytes, size: stage.ring().sizeBytes }),
       auditLines,
+      outputs: config.audit.outputs,
       outputCounts: auditLog.outputCounts,
       records: () => accounts.check(() => stage.ring().unreadBytes === 0),
       filterMode,
       loopfs: async () => stage.loopfs(),
+      hostAccesses,
+      // Which cgroups were still there is not recorded.
+      isContainerGone: () => false,
+      isReady: () => false,
+      startTimeSeconds: Date.parse(startedAt) / 1000,
+      gapRecords: () => 0,
       build,
     });
     const metrics = createMetrics(source, {
