@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { startAttacker } from '../support/attacker.js';
+import { attack, startAttacker } from '../support/attacker.js';
+import { defer } from '../support/defer.js';
 import { ask as httpGet } from '../support/http-get.js';
+import { host } from '../support/shell.js';
 import { setStage } from '../support/stage.js';
 import { tempFolder } from '../support/temp-folder.js';
 
@@ -28,9 +30,6 @@ os.ftruncate(file, 1 << 20)
 device = add_device(${NUMBER})
 say(configure(device, file, name=HOSTILE))
 wait_for_test()
-ioctl(device, LOOP_CLR_FD)
-for name in os.listdir(folder): os.unlink(name, dir_fd=folder)
-say("removed")
 `;
 
 /** C0 but line feeds, DEL and C1, controls of direction, and what stands for bytes that are no text must have been meant. */
@@ -40,7 +39,12 @@ const STEERS = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202
 test('a hostile name is text in the log, on the terminal, in the metrics and on the page', async (t) => {
   const stage = await setStage(t);
   const device = stage.device(NUMBER);
-  const attacker = startAttacker(t, SCRIPT, tempFolder(t));
+  const folder = tempFolder(t);
+  // Node can neither spell these names nor go so deep.
+  defer(t, () =>
+    host(attack('import shutil\nfor each in os.scandir(sys.argv[1]): shutil.rmtree(each.path)', folder)),
+  );
+  const attacker = startAttacker(t, SCRIPT, folder);
   assert.equal(await attacker.says(), 0);
   const lines = await stage.ioctls(device);
   const configure = lines.find(({ command }) => command === 'LOOP_CONFIGURE');
@@ -82,6 +86,4 @@ test('a hostile name is text in the log, on the terminal, in the metrics and on 
   assert.ok(!STEERS.test(page.body.replaceAll('\n', '')) || JSON.parse(page.body), 'it is JSON for a script');
   assert.equal(JSON.parse(page.body).attachedBy.comm, configure.caller.comm);
   assert.deepEqual(await stage.hostHears(), []);
-  attacker.go();
-  assert.equal(await attacker.says(), 'removed');
 });
