@@ -4,7 +4,7 @@
  * New ones are filtered by a thread of the addon the moment they appear; the scan here finds the rest, and says
  * what each gets and why.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createError } from '../errors.js';
 import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
@@ -70,6 +70,7 @@ export interface ReceiverOptions {
 
 export function openReceivers(native: NativeAddon, options: ReceiverOptions): Receivers {
   const iterator: BpfLink = options.iterator.attach();
+  const networkNamespace = statSync('/proc/self/ns/net').ino;
   let receivers: Receiver[] = [];
 
   const entries = (): ReceiverEntry[] => {
@@ -109,7 +110,7 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
       const filtered = entries().filter((entry) => isOurs(entry.filterId));
       return filtered.filter((entry) => detach(native, entry)).length;
     },
-    udevTgid: () => receivers.find(isHostUdevd)?.pid ?? 0,
+    udevTgid: () => receivers.find((receiver) => isHostUdevd(receiver, networkNamespace))?.pid ?? 0,
     close: () => iterator.close(),
   };
 }
@@ -230,9 +231,13 @@ function cookieKey(cookie: bigint): Buffer {
   return key;
 }
 
-/** udevd renames nothing and runs as root on the host; newer systemd runs it from udevadm's own executable. */
-function isHostUdevd({ usernsLevel, uid, command }: Receiver): boolean {
-  return usernsLevel === 0 && uid === 0 && ['systemd-udevd', 'udevd'].includes(basename(command));
+/**
+ * udevd renames nothing and runs as root, in the agent's network namespace: a container has one of its own, and may run a
+ * udevd, too. Newer systemd runs it from udevadm's own executable.
+ */
+function isHostUdevd({ usernsLevel, uid, netns, command }: Receiver, networkNamespace: number): boolean {
+  const isHostRoot = usernsLevel === 0 && uid === 0 && netns === networkNamespace;
+  return isHostRoot && ['systemd-udevd', 'udevd'].includes(basename(command));
 }
 
 /** Undefined for those of other user namespaces. */
