@@ -34,7 +34,12 @@ import { checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
-import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
+import {
+  openReceivers,
+  ownNetworkNamespace,
+  RECEIVER_CLASSES,
+  RECEIVER_ITERATOR,
+} from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import { createActivity } from './sinks/activity.js';
@@ -220,6 +225,7 @@ async function assemble(
     inventory,
     outcomes: () => hooks.outcomes,
     receivers: receivers.list,
+    networkNamespace: ownNetworkNamespace(),
     ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
     auditLines,
     outputs: config.audit.outputs,

@@ -70,7 +70,7 @@ export interface ReceiverOptions {
 
 export function openReceivers(native: NativeAddon, options: ReceiverOptions): Receivers {
   const iterator: BpfLink = options.iterator.attach();
-  const networkNamespace = statSync('/proc/self/ns/net').ino;
+  const networkNamespace = ownNetworkNamespace();
   let receivers: Receiver[] = [];
 
   const entries = (): ReceiverEntry[] => {
@@ -240,11 +240,16 @@ function isHostUdevd({ usernsLevel, uid, netns, command }: Receiver, networkName
   return isHostRoot && ['systemd-udevd', 'udevd'].includes(basename(command));
 }
 
-/** Undefined for those of other user namespaces. */
-export function hostReceiverKind(receiver: Receiver): HostReceiverKind | undefined {
+/** Undefined for those of other user namespaces. `networkNamespace`: the host's, by its inum. */
+export function hostReceiverKind(receiver: Receiver, networkNamespace: number): HostReceiverKind | undefined {
   if (receiver.usernsLevel > 0) return undefined;
-  if (isHostUdevd(receiver)) return 'udevd';
+  if (isHostUdevd(receiver, networkNamespace)) return 'udevd';
   return receiver.class === 'allowed' ? 'allowed' : 'other';
+}
+
+/** Its inum. The agent runs in the host's. */
+export function ownNetworkNamespace(): number {
+  return statSync('/proc/self/ns/net').ino;
 }
 
 function executableOf(pid: number): string {
