@@ -12,7 +12,7 @@ import { chromium } from 'playwright-core';
 const MAIN = 'dist/main.js';
 const PICTURE = 'docs/images/commands.png';
 const COLUMNS = 124;
-/** What is typed into the terminal; `{config}` is the demo's. */
+/** What is typed into the terminal. */
 const COMMANDS = [
   'devices -o NAME,STATE,SIZE,OWNER,CONTAINER,USERNS,HIDDEN,BACK-FILE',
   'explain loop1',
@@ -39,7 +39,7 @@ function htmlOf(text: string): string {
   });
 }
 
-const demo = spawn(process.execPath, [MAIN, 'demo', '--speed', '4'], {
+const demo = spawn(process.execPath, [MAIN, 'demo', '--once'], {
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 try {
