@@ -1,5 +1,6 @@
 /** `loopwarden audit verify`: is the audit log what the agent wrote? */
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createError, EXIT, type ExitCode, reasonOf } from '../errors.js';
 import type { LogPart, PartSearch } from '../sinks/log-parts.js';
 import type { Finding, LinePlace, VerificationReport } from '../sinks/verification-report.js';
@@ -59,6 +60,8 @@ export const audit: CommandGroup = {
 };
 
 const MOST_TURNS = 5;
+/** Before what looks like an end that was cut off is looked at again. */
+const ROTATION_MS = 100;
 
 /** A running agent may rotate the log meanwhile: then what was read was not one log, and it is read again. */
 async function verifyWhole({ loaded, args, options }: CommandContext): Promise<VerificationReport> {
@@ -94,7 +97,11 @@ async function verifyWhole({ loaded, args, options }: CommandContext): Promise<V
         if (turn < MOST_TURNS && (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
         throw error;
       });
-    if (report && (turn === MOST_TURNS || identities(found) === identities(list()))) return report;
+    // A rotation ends a file before there is the next one.
+    const isCut = report?.findings.some(({ kind }) => kind === 'truncated') === true;
+    const isOneLog = !isCut && identities(found) === identities(list());
+    if (report && (turn === MOST_TURNS || isOneLog)) return report;
+    if (isCut) await delay(ROTATION_MS);
   }
 }
 

@@ -1,6 +1,6 @@
 /** `audit verify`: what a person, and a script, is told of a log. */
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { audit } from '../../src/commands/audit.js';
@@ -137,4 +137,19 @@ test('a log while it is written, with rotations: never a finding', async (t) => 
   clearInterval(writing);
   await log.close();
   assert.equal((await verify(config)).code, 0);
+});
+
+test('a file that has ended before there is the next one is no cut, if that comes', async (t) => {
+  const config = auditConfig(tempFolder(t), { rotate_bytes: 65_536 });
+  const log = await openSink(config);
+  for (let seq = 1; !existsSync(`${config.path}.1`); seq++) {
+    log.write(lineOf(seq, 'x'.repeat(900)));
+    await log.flush();
+  }
+  await log.close();
+  renameSync(config.path, `${config.path}.next`);
+  const verifying = verify(config);
+  setTimeout(() => renameSync(`${config.path}.next`, config.path), 50);
+  const { code, text } = await verifying;
+  assert.equal(code, 0, text);
 });
