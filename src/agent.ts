@@ -23,6 +23,7 @@ import { createContainerResolver } from './identity/resolver.js';
 import { DROP_REASON_NAMES } from './kernel/abi.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
 import { chooseHooks, LISTENER_PROGRAM, refusedProgram } from './kernel/attach.js';
+import { dropCapabilities } from './kernel/capabilities.js';
 import { readCounters } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { openGates } from './kernel/gates.js';
@@ -32,10 +33,13 @@ import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
+import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
 import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
+import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
+import type { PassedListener } from './notify/passed-listener.js';
 import { handOverOf } from './policy/hand-over.js';
 import { createActivity } from './sinks/activity.js';
 import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
@@ -61,6 +65,8 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
+const ITERATORS = [RECEIVER_ITERATOR, PROCESS_ITERATOR, PROGRAM_ITERATOR];
+
 /**
  * Undefined: `stop` came while it waited for the loop driver.
  *
@@ -70,6 +76,7 @@ export async function startAgent(
   loaded: LoadedConfig,
   log: Logger,
   stop: AbortSignal,
+  listener?: PassedListener,
 ): Promise<Agent | undefined> {
   const native = loadNative();
   checkPermission(native);
@@ -79,7 +86,7 @@ export async function startAgent(
   if (!driverThere) return undefined;
   const cleanup = createCleanup();
   try {
-    return await assemble(native, loaded, log, cleanup);
+    return await assemble(native, loaded, log, cleanup, listener);
   } catch (error) {
     await cleanup
       .run()
@@ -93,6 +100,7 @@ async function assemble(
   loaded: LoadedConfig,
   log: Logger,
   cleanup: Cleanup,
+  listener: PassedListener | undefined,
 ): Promise<Agent> {
   const { config } = loaded;
   let started = false;
@@ -133,15 +141,17 @@ async function assemble(
   const owners = programs.map('owners');
   const registry = createRegistry(partShift);
   const containers = createContainerResolver({
+    native,
     hierarchy: openCgroupHierarchy(native, (reason) =>
       log.warn({ reason }, 'cgroups are found by their processes only: containers that end soon go unnamed'),
     ),
   });
-  const inventory = createInventory({ owners, userns: programs.map('userns') }, registry, containers);
+  const inventory = createInventory(native, { owners, userns: programs.map('userns') }, registry, containers);
   const delivery = () =>
     hooks.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
   const receivers = openReceivers(native, {
     iterator: programs.program(RECEIVER_ITERATOR),
+    programIterator: programs.program(PROGRAM_ITERATOR),
     delivery,
     allowedCookies: programs.map('allowed_receivers'),
     allow: config.receivers.allow,
@@ -222,8 +232,9 @@ async function assemble(
     : undefined;
   cleanup.add(() => page?.close());
   const pages = await startPublicServer({
-    address: config.http.address,
-    port: config.http.port,
+    address: listener?.address ?? config.http.address,
+    port: listener?.port ?? config.http.port,
+    listener: listener?.server,
     metrics,
     health,
     page,
@@ -265,6 +276,13 @@ async function assemble(
   for (const foreign of pins.foreignRings) recordGap(foreign);
   pins.dropOtherLayouts();
   filter.setMode(config.filter.mode);
+  // All is attached and open. A process of loopfs that is started again needs its own from here.
+  const left = dropCapabilities(
+    native,
+    programs.map('settings'),
+    config.loopfs.serve ? LOOPFS_CAPABILITIES : 0,
+  );
+  log.info({ left }, 'capabilities given up');
   let dropsSeen = 0;
   let unaccountedSeen = 0;
   let pinsMissed = false;
@@ -315,11 +333,7 @@ async function assemble(
       const reused = isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
       try {
         const loaded = loadPrograms(native, {
-          programs: [
-            ...(reused ? [LISTENER_PROGRAM] : hooks.programs()),
-            RECEIVER_ITERATOR,
-            PROCESS_ITERATOR,
-          ],
+          programs: [...(reused ? [LISTENER_PROGRAM] : hooks.programs()), ...ITERATORS],
           reuse: pins.found,
           sizes: mapSizes(config),
         });
@@ -435,7 +449,7 @@ async function assemble(
   }
 
   function loadedPrograms(): AgentStatus['programs'] {
-    const names = [...hooks.programs(), RECEIVER_ITERATOR, PROCESS_ITERATOR];
+    const names = [...hooks.programs(), ...ITERATORS];
     return names.flatMap((name) => {
       // A hook that took another link at its first try has its programs elsewhere.
       const source = [...extra, programs].find((each) => each.hasProgram(name));

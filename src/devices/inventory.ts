@@ -1,7 +1,7 @@
 /** What devices there are, and whose: asked by scrapes, the API and the commands. */
 import type { ContainerResolver } from '../identity/resolver.js';
 import type { UsernsEntry } from '../kernel/abi.js';
-import type { BpfMap } from '../kernel/native.js';
+import type { BpfMap, NativeAddon } from '../kernel/native.js';
 import { livingUserNamespaces, populatedUserNamespaces } from './namespaces.js';
 import { ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
@@ -19,6 +19,7 @@ export interface Inventory {
 const LIVING_MAX_AGE_MS = 5000;
 
 export function createInventory(
+  native: Pick<NativeAddon, 'listNamespaces'>,
   maps: { owners: BpfMap; userns: BpfMap },
   registry: Registry,
   containers: Pick<ContainerResolver, 'containerOfUserns'>,
@@ -29,7 +30,7 @@ export function createInventory(
   const living = (known: ReadonlyMap<bigint, UsernsEntry>, needed: boolean): Set<bigint> => {
     if (!needed) return new Set();
     if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
-      populated = populatedUserNamespaces();
+      populated = populatedUserNamespaces(native);
       populatedAtMs = performance.now();
     }
     return livingUserNamespaces(known, populated);

@@ -4,11 +4,12 @@
  * New ones are filtered by a thread of the addon the moment they appear; the scan here finds the rest, and says
  * what each gets and why.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createError } from '../errors.js';
 import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
 import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError, ReceiverSocket } from './native.js';
+import { openProgramNames } from './program-names.js';
 
 /** `netlink` group of the kernel's own uevents (enum udev_monitor_netlink_group in systemd: 2 is udevd's). */
 const KERNEL_GROUP = 1;
@@ -53,6 +54,8 @@ export interface Receivers {
 
 export interface ReceiverOptions {
   iterator: BpfProgram;
+  /** Of every loaded program. */
+  programIterator: BpfProgram;
   /** Of the gate for sockets; null where the kernel's own hook filters every receiver. */
   delivery: () => BpfProgram | null;
   allowedCookies: BpfMap;
@@ -66,6 +69,7 @@ export interface ReceiverOptions {
 
 export function openReceivers(native: NativeAddon, options: ReceiverOptions): Receivers {
   const iterator: BpfLink = options.iterator.attach();
+  const programNames = openProgramNames(options.programIterator);
   let receivers: Receiver[] = [];
 
   const entries = (): ReceiverEntry[] => {
@@ -82,7 +86,7 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
   };
 
   const programName = (filterId: number): string =>
-    filterId === 0 || filterId === CLASSIC_FILTER ? '' : (native.programName(filterId) ?? '');
+    filterId === 0 || filterId === CLASSIC_FILTER ? '' : programNames.nameOf(filterId);
 
   const isOurs = (filterId: number): boolean =>
     filterId === options.delivery()?.id || programName(filterId).startsWith('uevent_delivery');
@@ -106,7 +110,10 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
       return filtered.filter((entry) => detach(native, entry)).length;
     },
     udevTgid: () => receivers.find(isHostUdevd)?.pid ?? 0,
-    close: () => iterator.close(),
+    close() {
+      programNames.close();
+      iterator.close();
+    },
   };
 }
 
@@ -117,7 +124,7 @@ function examine(
   entry: ReceiverEntry,
   isOurs: (filterId: number) => boolean,
 ): Receiver[] {
-  const executable = executableOf(entry.pid);
+  const executable = native.processExecutable(entry.pid);
   const allowed = options.allow.includes(executable);
   // One from an earlier agent still reads the same owner map, but counts into maps that nobody reads.
   const stale = isOurs(entry.filterId) && entry.filterId !== options.delivery()?.id;
@@ -229,14 +236,6 @@ function cookieKey(cookie: bigint): Buffer {
 /** udevd renames nothing and runs as root on the host; newer systemd runs it from udevadm's own executable. */
 function isHostUdevd({ usernsLevel, uid, command }: Receiver): boolean {
   return usernsLevel === 0 && uid === 0 && ['systemd-udevd', 'udevd'].includes(basename(command));
-}
-
-function executableOf(pid: number): string {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`);
-  } catch {
-    return '';
-  }
 }
 
 function readText(path: string): string {
