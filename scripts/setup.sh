@@ -83,6 +83,11 @@ zsh              zsh
 fish             fish
 chromium         chromium
 openssl          openssl
+dpkg-dev         dpkg-shlibdeps
+lintian          lintian
+golang-go        go
+golang-github-masterminds-sprig-dev /usr/share/gocode/src/github.com/Masterminds/sprig
+golang-gopkg-yaml.v3-dev /usr/share/gocode/src/gopkg.in/yaml.v3
 "
 
 is_there() {
