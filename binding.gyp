@@ -17,6 +17,7 @@
         'native/btf.cc',
         'native/cgroup.cc',
         'native/container_path.cc',
+        'native/datagram_socket.cc',
         'native/elf_check.cc',
         'native/errors.cc',
         'native/global.cc',

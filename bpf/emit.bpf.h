@@ -146,7 +146,8 @@ static __always_inline __u32 fill_path(struct ioctl_path_event *record, struct f
 			continue;
 		}
 		above = dentry_above(dentry);
-		if (above == dentry)
+		/* A file that no folder has, as of memfd_create(2), has a name all the same. */
+		if (above == dentry && component > 0)
 			return BACKING_PATH_LENGTH - start;
 		length = name_length_of(dentry) & (PATH_COMPONENT_LENGTH - 1);
 		if (start <= length || start > BACKING_PATH_LENGTH)

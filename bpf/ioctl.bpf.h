@@ -165,7 +165,8 @@ __weak __noinline __u32 settle_owner(__u32 created, __s64 result, __u64 diskseq,
 	switch (call->command) {
 	case LOOP_COMMAND_LOOP_CONFIGURE:
 	case LOOP_COMMAND_LOOP_SET_FD:
-		if (result < 0)
+		/* No life began here if the kernel was led elsewhere than we were: it raises the number. */
+		if (result < 0 || (diskseq && diskseq == call->diskseq))
 			owner_withdrawn(devno, token);
 		else
 			owner_committed(devno, call->userns, token, diskseq);

@@ -14,6 +14,7 @@
 #include "arguments.h"
 #include "btf.h"
 #include "cgroup.h"
+#include "datagram_socket.h"
 #include "errors.h"
 #include "exported.h"
 #include "link.h"
@@ -126,6 +127,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	MountNamespace::Register(env);
 	UeventSender::Register(env);
 	UeventSource::Register(env);
+	DatagramSocket::Register(env);
 	const napi_property_descriptor functions[] = {
 	    Export<LibbpfVersion>("libbpfVersion"),
 	    Export<Object::Open>("openObject"),
@@ -141,6 +143,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<MountNamespace::Open>("openMountNamespace"),
 	    Export<UeventSender::Open>("openUeventSender"),
 	    Export<UeventSource::Open>("openUeventSource"),
+	    Export<DatagramSocket::Open>("openDatagramSocket"),
 	    Export<NamespaceIdentity>("namespaceIdentity"),
 	    Export<CgroupPath>("cgroupPath"),
 	    Export<Clocks>("clocks"),

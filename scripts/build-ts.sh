@@ -7,7 +7,7 @@ mkdir -p dist
 # Folders too: theirs is the only time that tells of a removed file.
 newer=$(find src tsconfig.json package.json package-lock.json scripts/build-ts.sh scripts/build-page.mjs \
 	-newer dist/.stamp -print -quit 2>/dev/null || echo "no stamp")
-if [ -z "$newer" ] && [ -e dist/main.js ] && [ -e dist/page/app.js ]; then
+if [ -z "$newer" ] && [ -e dist/main.js ] && [ -e dist/page/app.js ] && [ -e dist/demo/recording.ndjson.gz ]; then
 	echo "TypeScript: up to date"
 	exit 0
 fi
@@ -21,5 +21,7 @@ node_modules/.bin/esbuild main=src/main.ts password-worker=src/web/password-work
 	--banner:js="import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);"
 chmod +x dist/main.js
 node scripts/build-page.mjs
+mkdir -p dist/demo
+cp src/demo/recording.ndjson.gz dist/demo/
 mv dist/.stamp.next dist/.stamp
 echo "TypeScript: built dist/main.js"

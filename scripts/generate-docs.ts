@@ -1,6 +1,7 @@
 /**
  * Writes the tables of the docs that the code knows better: config keys and exit codes into README.md, metrics into
- * docs/metrics.md, shapes of cgroups into docs/containers.md, and the man pages. `--check` compares with what is there and exits 1 if it differs.
+ * docs/metrics.md, alerts into docs/runbook.md, counted series into docs/fleet.md, shapes of cgroups into docs/containers.md,
+ * and the man pages; and the dashboards (scripts/dashboards). `--check` compares with what is there and exits 1 if it differs.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { renderConfigReference } from '../src/config/reference.js';
@@ -8,7 +9,10 @@ import { ERRORS, EXIT } from '../src/errors.js';
 import { CGROUPFS_POD_SHAPES, CONTAINER_SHAPES, POD_SHAPES, type Shape } from '../src/identity/shapes.js';
 import { createMetrics } from '../src/sinks/metrics.js';
 import { metricsFixture } from '../test/metrics-fixture.js';
+import { alertTable } from './alert-table.js';
+import { dashboardFiles } from './dashboards/all.js';
 import { manPages } from './man-pages.js';
+import { fleetTable, seriesTable } from './series-table.js';
 
 const EXIT_WORDS: Record<keyof typeof EXIT, string> = {
   ok: 'fine',
@@ -79,33 +83,40 @@ function update(path: string, change: (text: string) => string): boolean {
   return !check;
 }
 
-const MAN_FOLDER = 'packaging/man';
-
-/** Also that there is no page of a command that is gone. */
-function updateManPages(): boolean[] {
-  const exits = Object.entries(EXIT).map(
-    ([name, code]) => [code, EXIT_WORDS[name as keyof typeof EXIT]] as const,
+/** Writes all generated files of a folder, and removes those that are no longer made. */
+function updateFolder(
+  folder: string,
+  files: readonly { file: string; text: string }[],
+  suffix: string,
+): boolean[] {
+  if (!check) mkdirSync(folder, { recursive: true });
+  const stale = readdirSync(folder).filter(
+    (name) => name.endsWith(suffix) && !files.some(({ file }) => file === name),
   );
-  const pages = manPages(exits);
-  if (!check) mkdirSync(MAN_FOLDER, { recursive: true });
-  const stale = readdirSync(MAN_FOLDER).filter((file) => !pages.some((page) => page.file === file));
-  for (const file of stale) {
-    if (check) console.error(`${MAN_FOLDER}/${file} is of no command: run npm run generate`);
-    else rmSync(`${MAN_FOLDER}/${file}`);
+  for (const name of stale) {
+    if (check) console.error(`${folder}/${name} is not made by anything: run npm run generate`);
+    else rmSync(`${folder}/${name}`);
   }
   return [
     stale.length === 0 || !check,
-    ...pages.map(({ file, text }) => update(`${MAN_FOLDER}/${file}`, () => text)),
+    ...files.map(({ file, text }) => update(`${folder}/${file}`, () => text)),
   ];
 }
 
+const exits = Object.entries(EXIT).map(
+  ([name, code]) => [code, EXIT_WORDS[name as keyof typeof EXIT]] as const,
+);
 const table = await metricsTable();
+const [series, fleet] = [await seriesTable(), await fleetTable()];
 const fresh = [
   update('README.md', (text) =>
     between(between(text, 'config', renderConfigReference()), 'exit-codes', exitTable()),
   ),
   update('docs/metrics.md', (text) => between(text, 'metrics', table)),
+  update('docs/runbook.md', (text) => between(text, 'alerts', alertTable())),
+  update('docs/fleet.md', (text) => between(between(text, 'series', series), 'fleet', fleet)),
   update('docs/containers.md', (text) => between(text, 'shapes', shapesTable())),
-  ...updateManPages(),
+  ...updateFolder('packaging/man', manPages(exits), ''),
+  ...updateFolder('dashboards', dashboardFiles(), '.json'),
 ];
 process.exitCode = fresh.every(Boolean) ? 0 : 1;

@@ -76,6 +76,7 @@ busybox-static   busybox
 fuse2fs          fuse2fs
 fdisk            sfdisk
 systemd-container systemd-nspawn
+systemd          /lib/systemd/systemd-journald
 lxc              lxc-start
 man-db           man
 groff-base       groff
@@ -103,8 +104,14 @@ missing=()
 while read -r package proof; do
 	[ -z "$package" ] || is_there "$proof" || missing+=("$package")
 done <<<"$needed"
-promtool_missing=false
-if $for_tests && ! is_there promtool && ! is_there "$PWD/.cache/tools/promtool"; then promtool_missing=true; fi
+# Installed, these would add services to the host, and rsyslog would take over its syslog: they are unpacked beside us instead.
+to_unpack=()
+if $for_tests; then
+	for program in promtool prometheus; do
+		is_there "$program" || is_there "$PWD/.cache/tools/$program" || to_unpack=(prometheus)
+	done
+	is_there "$PWD/.cache/tools/rsyslog/usr/sbin/rsyslogd" || to_unpack+=(rsyslog)
+fi
 
 # No package may start a daemon here: udev's would act on this very host.
 forbid_daemons() {
@@ -125,35 +132,45 @@ apt() {
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
-# Debian 12 has promtool only within `prometheus`, which would add a service and a user to the host.
-unpack_promtool() {
-	local folder
+# Usage: unpack FOLDER PACKAGE...: into FOLDER of .cache/tools, as a whole or not at all.
+unpack() {
+	local target=.cache/tools/$1 folder archive
+	shift
 	folder=$(mktemp -d -p .cache)
-	(cd "$folder" && apt download prometheus && logged dpkg-deb -x ./*.deb .)
-	logged mv "$folder/usr/bin/promtool" .cache/tools/promtool
+	(cd "$folder" && apt download "$@")
+	mkdir "$folder/root"
+	for archive in "$folder"/*.deb; do logged dpkg-deb -x "$archive" "$folder/root"; done
+	rm -rf "$target"
+	mv "$folder/root" "$target"
 	rm -r "$folder"
 }
 
-if [ ${#missing[@]} -gt 0 ] || $promtool_missing; then
+# Debian 13 has promtool in a package of its own.
+unpack_prometheus() {
+	local packages=(prometheus) program
+	if apt-cache show promtool >/dev/null 2>&1; then packages+=(promtool); fi
+	unpack debian-prometheus "${packages[@]}"
+	for program in promtool prometheus; do ln -sf "debian-prometheus/usr/bin/$program" ".cache/tools/$program"; done
+}
+
+unpack_rsyslog() { unpack rsyslog rsyslog libestr0 libfastjson4; }
+
+if [ ${#missing[@]} -gt 0 ] || [ ${#to_unpack[@]} -gt 0 ]; then
 	if [ -e /etc/debian_version ] && is_there apt-get; then
 		say "updating the list of Debian packages"
 		apt update
-		if $promtool_missing && apt-cache show promtool >/dev/null 2>&1; then
-			missing+=(promtool)
-			promtool_missing=false
-		fi
 		if [ ${#missing[@]} -gt 0 ]; then
 			say "installing Debian packages: ${missing[*]}"
 			forbid_daemons
 			apt install -y --no-install-recommends "${missing[@]}"
 			allow_daemons
 		fi
-		if $promtool_missing; then
-			say "unpacking promtool from Debian's prometheus into .cache/tools (nothing of it is installed)"
-			unpack_promtool
-		fi
+		for name in "${to_unpack[@]}"; do
+			say "unpacking Debian's $name into .cache/tools (nothing of it is installed)"
+			"unpack_$name"
+		done
 	else
-		$promtool_missing && missing+=(promtool)
+		missing+=("${to_unpack[@]}")
 		echo "setup: this is not Debian; what these Debian packages hold is missing here: ${missing[*]}" >&2
 		echo "setup: going on without" >&2
 	fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests; with a PATTERN (extended regular expression) only the files whose path matches it.
-# What shares the kernel's loop devices and uevents with everything else (test/kernel, test/e2e) runs one file at a time.
+# What shares the kernel's loop devices and uevents with everything else (test/kernel, test/bypass, test/e2e) runs one file at a time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.cache/tools:$PATH:/usr/sbin:/sbin"
@@ -18,7 +18,7 @@ shared=()
 alone=()
 for file in "${all[@]}"; do
 	case $file in
-	test/kernel/* | test/e2e/*) alone+=("$file") ;;
+	test/kernel/* | test/bypass/* | test/e2e/*) alone+=("$file") ;;
 	*) shared+=("$file") ;;
 	esac
 done

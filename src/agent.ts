@@ -9,16 +9,17 @@ import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
 import { createDeviceMaker } from './devices/device-making.js';
-import { loopName } from './devices/devno.js';
-import { createInventory } from './devices/inventory.js';
+import { createInventory, thisHost } from './devices/inventory.js';
 import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
-import { createRegistry, type Device } from './devices/registry.js';
+import { createRegistry } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
 import { reasonOf } from './errors.js';
+import { createEventPath } from './event-path.js';
 import { openAccounts } from './events/accounts.js';
-import type { DecodedBatch, LoopEvent } from './events/decode.js';
+import type { DecodedBatch } from './events/decode.js';
 import { measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
+import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
 import { DROP_REASON_NAMES } from './kernel/abi.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
@@ -40,15 +41,13 @@ import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import type { PassedListener } from './notify/passed-listener.js';
-import { handOverOf } from './policy/hand-over.js';
 import { createActivity } from './sinks/activity.js';
-import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
-import type { AuditDevice } from './sinks/audit-record.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
 import { createEventFeed } from './sinks/event-feed.js';
+import { createHostAccesses } from './sinks/host-accesses.js';
 import { createKernelMetrics } from './sinks/kernel-metrics.js';
-import { readWrittenKeys, recordKey, removeTornLine } from './sinks/log-tail.js';
+import { readWrittenKeys, removeTornLine } from './sinks/log-tail.js';
 import { createMetrics } from './sinks/metrics.js';
 import { readRevision, VERSION } from './version.js';
 import { type AgentStatus, createAgentApi } from './web/agent-api.js';
@@ -65,6 +64,13 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
+export interface AgentOptions {
+  /** Another one that does the same and tells of it. */
+  native?: NativeAddon;
+  /** For the public pages, in the place of one by the config. */
+  listener?: PassedListener | undefined;
+}
+
 const ITERATORS = [RECEIVER_ITERATOR, PROCESS_ITERATOR, PROGRAM_ITERATOR];
 
 /**
@@ -76,9 +82,8 @@ export async function startAgent(
   loaded: LoadedConfig,
   log: Logger,
   stop: AbortSignal,
-  listener?: PassedListener,
+  { native = loadNative(), listener }: AgentOptions = {},
 ): Promise<Agent | undefined> {
-  const native = loadNative();
   checkPermission(native);
   const driverThere = await waitForLoopDriver(stop, () =>
     log.warn('waiting for the loop driver: modprobe loop, or install the package that holds the module'),
@@ -121,6 +126,7 @@ async function assemble(
   const auditLines = () => ({ written: auditLog.stats().linesWritten, lost: auditLog.stats().linesLost });
   const feed = createEventFeed(config.limits.recent_events);
   const activity = createActivity();
+  const hostAccesses = createHostAccesses();
   const trail = createAuditTrail({
     log: auditLog,
     feed,
@@ -146,7 +152,12 @@ async function assemble(
       log.warn({ reason }, 'cgroups are found by their processes only: containers that end soon go unnamed'),
     ),
   });
-  const inventory = createInventory(native, { owners, userns: programs.map('userns') }, registry, containers);
+  const inventory = createInventory(
+    { owners, userns: programs.map('userns') },
+    registry,
+    containers,
+    thisHost(native),
+  );
   const delivery = () =>
     hooks.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
   const receivers = openReceivers(native, {
@@ -179,6 +190,22 @@ async function assemble(
     dropCounts: programs.map('drop_counts'),
   });
   let written: ReadonlySet<string> = new Set();
+  let gapRecords = 0;
+  const takeEvent = createEventPath({
+    accounts,
+    containers,
+    registry,
+    activity,
+    hostAccesses,
+    trail,
+    partShift,
+    creatorOf: (devno) => creatorOf(owners, devno),
+    written: () => written,
+    handOver({ device, action }) {
+      log.info({ device: device.name, action }, 'handed over to the host');
+      handToHost(device.name, action);
+    },
+  });
 
   const drops = (): Record<string, number> => {
     const counts = readCounters(programs.map('drop_counts'));
@@ -216,10 +243,16 @@ async function assemble(
     receivers: receivers.list,
     ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
     auditLines,
+    outputs: config.audit.outputs,
     outputCounts: auditLog.outputCounts,
     records: () => accounts.check(() => ring.stats().unreadBytes === 0),
     filterMode: filter.mode,
     loopfs: createStatisticsReader(config.loopfs.socket),
+    hostAccesses,
+    isContainerGone: createContainerPresence(),
+    isReady: () => unreadyReasons().length === 0,
+    startTimeSeconds: Date.parse(startedAt) / 1000,
+    gapRecords: () => gapRecords,
     build,
   });
   const metrics = createMetrics(source, {
@@ -274,6 +307,8 @@ async function assemble(
   if (reused) log.info('the programs of an earlier agent are of this build, and go on');
   gates.pin();
   for (const foreign of pins.foreignRings) recordGap(foreign);
+  // An agent that is killed before leaves them to the next: told twice is better than never.
+  if (pins.foreignRings.length > 0) await auditLog.flush();
   pins.dropOtherLayouts();
   filter.setMode(config.filter.mode);
   // All is attached and open. A process of loopfs that is started again needs its own from here.
@@ -352,40 +387,8 @@ async function assemble(
 
   function onBatch({ events, malformed }: DecodedBatch): Promise<void> {
     if (malformed > 0) log.error({ malformed }, 'records that no layout explains');
-    for (const event of events) onEvent(event);
+    for (const event of events) takeEvent(event);
     return auditLog.flush();
-  }
-
-  function onEvent(event: LoopEvent): void {
-    accounts.note(event);
-    const caller = event.kind === 'ioctl' ? event.record.caller : event.record.emitter;
-    const container = containers.containerOf(caller);
-    const change = registry.apply(event, container);
-    const { header } = event.record;
-    const { tid } = caller;
-    // Of an agent that was killed between writing and releasing.
-    if (written.size > 0 && written.has(recordKey(header.bootNs, tid))) return;
-    const { device, ended } = change;
-    activity.note(event, ended ?? device?.life, container);
-    const { devno } = event.record;
-    const named = nameOf(devno, device);
-    trail.record(entryOfEvent(event, named, device?.life, container));
-    if (device === undefined || named === undefined) return;
-    if (ended && event.kind === 'uevent')
-      trail.record(entryOfLifeEnd(event.record, named, ended, creatorOf(owners, devno), container));
-    const handOver = handOverOf(event, change, () => creatorOf(owners, devno));
-    if (handOver) {
-      log.info({ device: device.name, action: handOver.action }, 'handed over to the host');
-      handToHost(device.name, handOver.action);
-    }
-  }
-
-  /** A number that was refused has no device, but the line says which it was. */
-  function nameOf(devno: number, device: Device | undefined): AuditDevice | undefined {
-    if (devno === 0) return undefined;
-    return device
-      ? { name: device.name, devno, diskseq: device.diskseq }
-      : { name: loopName(devno, partShift), devno };
   }
 
   function handToHost(name: string, action: 'add' | 'change'): void {
@@ -420,6 +423,7 @@ async function assemble(
     const gap = measureGap(native, ring);
     ring.close();
     if (gap.records === 0) return;
+    gapRecords += gap.records;
     log.error(gap, 'records of another version cannot be read: a gap');
     trail.record({ bootNs: trail.bootNow(), kind: 'agent', command: 'gap', result: 'ok', gap });
   }

@@ -234,6 +234,22 @@ export const ERRORS = {
     message: 'the agent cannot give up its capabilities: {reason}',
     nextStep: 'let it call capset(2) and prctl(2): a seccomp filter around it may refuse them',
   },
+  ERR_RECORDING: {
+    exitCode: EXIT.usage,
+    message: 'cannot play the recording {path}: {reason}',
+    nextStep:
+      'build it in with npm run build; if it is older than this source, record it anew as root: npm run record-demo',
+  },
+  ERR_ONLY_A_DEMO: {
+    exitCode: EXIT.no,
+    message: 'this is a demo, which plays a recording: it cannot {action}',
+    nextStep: 'start the real agent as root with loopwarden run',
+  },
+  ERR_DEMO_NEEDS: {
+    exitCode: EXIT.kernelLacks,
+    message: 'the live demo needs {what}',
+    nextStep: '{remedy}, or see the recorded one: loopwarden demo',
+  },
   ERR_ABI_MISMATCH: {
     exitCode: EXIT.no,
     message: 'the BPF object and the agent were built from different sources ({expected} and {found})',

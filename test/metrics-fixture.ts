@@ -11,6 +11,7 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     actions: ['other', 'add', 'remove', 'change'],
     verdicts: ['deliver', 'hide'],
     rules: ['not_loop', 'holder'],
+    ruleVerdicts: ['deliver', 'hide'],
     eventKinds: ['ioctl', 'uevent', 'receiver'],
     dropReasons: ['ring_full', 'inflight_full', 'owner_map_full', 'userns_map_full'],
     hooks: [
@@ -19,6 +20,9 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
       { hook: 'uevent_delivery', link: 'socket_filter' },
     ],
     receiverClasses: ['filtered', 'allowed', 'foreign_filter', 'unfiltered'],
+    hostReceiverKinds: ['udevd', 'allowed', 'other'],
+    hostAccesses: ['ioctl', 'uevent'],
+    tables: ['owners', 'user_namespaces'],
     filterModes: ['off', 'observe', 'hide'],
     loopfsStates: ['bound', 'unbound'],
     refusalLimits: ['total', 'instance'],
@@ -51,8 +55,19 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     drops: () => [0, 0, 0, 0],
     hooksAttached: () => [1, 0, 1],
     ringBytes: () => ({ available: 128, size: 2_097_152 }),
+    hookRanks: () => [
+      { hook: 'ioctl', rank: 1 },
+      { hook: 'uevent_delivery', rank: undefined },
+    ],
     receivers: () => [2, 0, 0, 0],
+    hostReceivers: () => [1, 0, 1],
+    hostAccesses: () => [4, 5],
     orphans: () => 1,
+    leaks: () => 2,
+    tableEntries: () => [
+      { used: 3, size: 16_384 },
+      { used: 5, size: 16_384 },
+    ],
     programRuns: () => [
       { program: 'ioctl_enter', runs: 5, seconds: 0.25, missed: 0 },
       { program: 'uevent_filter', runs: 6, seconds: 0, missed: 2 },
@@ -64,8 +79,13 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
       instances: 3,
       devices: { bound: 4, unbound: 1 },
       refusals: { total: 0, instance: 2 },
+      deviceLimit: 4096,
+      numbersLeft: 1_044_480,
     }),
     filterMode: () => 'hide',
+    isReady: () => true,
+    startTimeSeconds: 1_764_000_000,
+    gapRecords: () => 0,
     ...overrides,
   };
 }

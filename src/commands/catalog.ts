@@ -6,6 +6,7 @@
 import { audit } from './audit.js';
 import type { Command, CommandGroup } from './command.js';
 import { completion } from './completion.js';
+import { demo } from './demo.js';
 import { devices } from './devices.js';
 import { doctor } from './doctor.js';
 import { events } from './events.js';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   losetup,
   audit,
   ociHook,
+  demo,
   uninstall,
   completion,
 ];

@@ -11,6 +11,7 @@ import { timeOfLine } from './event-text.js';
 import { awaitInterruption } from './interruption.js';
 import { createLatest } from './latest.js';
 import { notice } from './notice.js';
+import { openSchemaOption } from './schema-option.js';
 import { terminalColumns } from './table.js';
 
 const DEFAULT_LINES = 100;
@@ -24,6 +25,7 @@ export async function listEvents({ agent, loaded, json, options, print }: Comman
   if (follow && untilMs !== undefined)
     throw createError('ERR_USAGE', { reason: '--follow has no end: --until does not go with it' });
   const isOld = log || sinceMs !== undefined || untilMs !== undefined;
+  const schema = await openSchemaOption(options.schema);
   const lines = options.lines === undefined && !isOld ? DEFAULT_LINES : countOption(options.lines);
   const style = { colors: chooseColors(options.color), date: isOld, columns: terminalColumns() };
   const latest = createLatest<string>(lines);
@@ -32,9 +34,10 @@ export async function listEvents({ agent, loaded, json, options, print }: Comman
   let oldestMs: number | undefined;
 
   const show = async (line: string): Promise<void> => {
+    const text = schema ? schema.map(line) : line;
+    if (!json && !schema) print(renderEvent(line, style));
     // A consumer of NDJSON gets nothing else, whatever somebody has put into the file.
-    if (!json) print(renderEvent(line, style));
-    else if (line.startsWith('{') && line.endsWith('}')) print(line);
+    else if (text?.startsWith('{') && text.endsWith('}')) print(text);
     if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain', { signal }).catch(() => {});
   };
   const endHistory = async (): Promise<void> => {
@@ -69,6 +72,7 @@ export async function listEvents({ agent, loaded, json, options, print }: Comman
       else await show(line);
     }
     if (history) await endHistory();
+    schema?.end();
   } finally {
     end();
   }

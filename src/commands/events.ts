@@ -1,6 +1,7 @@
 /** `loopwarden events`: what happened, and with --follow what happens. */
 import type { Command } from './command.js';
 import { EVENT_COMMANDS, EVENT_OWNER_WORDS } from './event-filter.js';
+import { SCHEMA_OPTION } from './schema-option.js';
 
 export const events: Command = {
   name: 'events',
@@ -35,12 +36,14 @@ export const events: Command = {
       flags: '--container <name>',
       description: 'only what a container did: its name, id or pod, docker/web',
     },
+    SCHEMA_OPTION,
   ],
   examples: [
     { words: 'events --since 10m --failed', what: 'what went wrong in the last ten minutes' },
     { words: 'events -f --container docker/web', what: 'what a container does, as it does it' },
     { words: 'events --log --device loop7 --since yesterday', what: 'all that is logged of a device' },
     { words: 'events --log --command configure --json', what: 'for jq' },
+    { words: 'events -f --failed --schema ocsf', what: 'for a system that keeps security events' },
   ],
   async action(context) {
     const { listEvents } = await import('./event-list.js');

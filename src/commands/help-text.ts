@@ -5,7 +5,7 @@ export function helpAfter(command: Command | CommandGroup): string {
   if ('commands' in command) return '';
   const { details = [], examples = [] } = command;
   const paragraphs = details.map((text, at) =>
-    text.startsWith(' ') ? text : `${at === 0 ? '' : '\n'}${wrap(text)}`,
+    text.startsWith(' ') ? text : `${at === 0 ? '' : '\n'}${wrapText(text)}`,
   );
   const shown = examples.flatMap(({ words, what }) => [`  ${what}:`, `    loopwarden ${words}`]);
   return [
@@ -16,7 +16,8 @@ export function helpAfter(command: Command | CommandGroup): string {
 
 const WIDTH = 80;
 
-function wrap(text: string): string {
+/** To 80 columns, at blanks. */
+export function wrapText(text: string): string {
   const lines: string[] = [];
   for (const word of text.split(' ')) {
     const last = lines.at(-1);

@@ -33,10 +33,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     };
     addCommand(program, command, isAsked(command, argv) ? onExit : undefined);
   }
-  // A reader that has gone (a pager, head) is no failure.
+  // A reader that has gone (a pager, head) is no failure. A command that has something to undo listens for it.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.ok);
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
+    if (!process.emit('SIGPIPE', 'SIGPIPE')) process.exit(EXIT.ok);
   });
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -26,7 +26,7 @@ async function start(loaded: LoadedConfig, stop: AbortSignal): Promise<Service |
     env: process.env,
     onError: (reason) => log.warn({ reason }, 'the service manager cannot be told'),
   });
-  const agent = await startAgent(loaded, log, stop, await takePassedListener(process.env));
+  const agent = await startAgent(loaded, log, stop, { listener: await takePassedListener(process.env) });
   return agent && { agent, notifier };
 }
 

@@ -7,6 +7,8 @@ import * as z from 'zod';
 import { LINK_KINDS } from '../kernel/hooks.js';
 import { OUTPUT_NAMES } from '../sinks/audit-output.js';
 import { AUDIT_KINDS } from '../sinks/audit-record.js';
+import { SCHEMA_NAMES } from '../sinks/audit-schema.js';
+import { parseSyslogAddress } from '../sinks/syslog-address.js';
 
 declare module 'zod' {
   interface GlobalMeta {
@@ -78,6 +80,20 @@ export const configSchema = z.strictObject({
     outputs: z.array(z.enum(OUTPUT_NAMES)).max(OUTPUT_NAMES.length).default([]).meta({
       description: 'Where lines of the audit log go besides its file, as far as the receiver takes them',
     }),
+    schema: z.enum(SCHEMA_NAMES).default('native').meta({
+      description: 'What the outputs journald and syslog make of a line; otlp has the form of its protocol',
+    }),
+    syslog_address: z
+      .string()
+      .refine(
+        (address) => parseSyslogAddress(address) !== undefined,
+        'must be a socket’s absolute path, udp://HOST:PORT or tcp://HOST:PORT',
+      )
+      .default('/dev/log')
+      .meta({
+        description:
+          'Where the output syslog sends them: the host’s own socket, udp://HOST:PORT or tcp://HOST:PORT',
+      }),
     otlp_url: z
       .string()
       .regex(/^https?:\/\/[^\s/@]+(\/\S*)?$/, 'must be an http or https URL without a password')

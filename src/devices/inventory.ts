@@ -15,26 +15,40 @@ export interface Inventory {
   ownership(): Ownership;
 }
 
+/** Of what the host is asked: sysfs and /proc. */
+export interface HostView {
+  listLoops(): SysfsLoop[];
+  readLoop(name: string): SysfsLoop | undefined;
+  populatedUserNamespaces(): Set<number>;
+}
+
 /** A walk over /proc is the dear part; a namespace that died is noticed this much later. */
 const LIVING_MAX_AGE_MS = 5000;
 
+export function thisHost(native: Pick<NativeAddon, 'listNamespaces'>): HostView {
+  let populated: Set<number> = new Set();
+  let populatedAtMs = Number.NEGATIVE_INFINITY;
+  return {
+    listLoops,
+    readLoop,
+    populatedUserNamespaces() {
+      if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
+        populated = populatedUserNamespaces(native);
+        populatedAtMs = performance.now();
+      }
+      return populated;
+    },
+  };
+}
+
 export function createInventory(
-  native: Pick<NativeAddon, 'listNamespaces'>,
   maps: { owners: BpfMap; userns: BpfMap },
   registry: Registry,
   containers: Pick<ContainerResolver, 'containerOfUserns'>,
+  host: HostView,
 ): Inventory {
-  let populated: Set<number> = new Set();
-  let populatedAtMs = Number.NEGATIVE_INFINITY;
-
-  const living = (known: ReadonlyMap<bigint, UsernsEntry>, needed: boolean): Set<bigint> => {
-    if (!needed) return new Set();
-    if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
-      populated = populatedUserNamespaces(native);
-      populatedAtMs = performance.now();
-    }
-    return livingUserNamespaces(known, populated);
-  };
+  const living = (known: ReadonlyMap<bigint, UsernsEntry>, needed: boolean): Set<bigint> =>
+    needed ? livingUserNamespaces(known, host.populatedUserNamespaces()) : new Set();
 
   const ownership = (): Ownership => {
     const owners = readOwners(maps.owners);
@@ -57,10 +71,10 @@ export function createInventory(
   return {
     devices() {
       const now = ownership();
-      return listLoops().map((loop) => view(loop, now));
+      return host.listLoops().map((loop) => view(loop, now));
     },
     device(name) {
-      const loop = readLoop(name);
+      const loop = host.readLoop(name);
       return loop && view(loop, ownership());
     },
     ownership,

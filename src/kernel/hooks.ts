@@ -204,6 +204,17 @@ export function hookLinkPairs(): { hook: HookName; link: LinkKind }[] {
   return HOOKS.flatMap((hook) => hook.links.map(({ kind }) => ({ hook: hook.name, link: kind })));
 }
 
+/** For each hook the place of the link that it is attached by, 0 the best; undefined: it is attached by none. */
+export function hookRanks(
+  outcomes: ReadonlyMap<HookName, readonly HookOutcome[]>,
+): { hook: HookName; rank: number | undefined }[] {
+  return HOOKS.map(({ name, links }) => {
+    const attached = outcomes.get(name)?.find(({ state }) => state === 'attached');
+    const rank = links.findIndex(({ kind }) => kind === attached?.link);
+    return { hook: name, rank: rank === -1 ? undefined : rank };
+  });
+}
+
 /** The programs of every link. */
 export function hookPrograms(): string[] {
   return [...new Set(HOOKS.flatMap(({ links }) => links.flatMap(({ programs }) => programs)))];

@@ -240,6 +240,12 @@ export interface UeventSender {
 export interface UeventSource {
   close(): void;
 }
+/** Sends to a Unix datagram socket, which Node cannot; who listens there may come, go and come anew. */
+export interface DatagramSocket {
+  /** Never waits: 0, or the errno: EAGAIN for a receiver whose queue is full, ENOENT or ECONNREFUSED for none. */
+  send(message: Buffer): number;
+  close(): void;
+}
 export interface NamespaceIdentity {
   inum: number;
   /** NS_GET_ID; null where the kernel has none. */
@@ -287,6 +293,8 @@ export interface NativeAddon {
   openUeventSender(pid: number, startTicks: number, uid: number, gid: number): Promise<UeventSender>;
   /** `onText`: each uevent that the kernel lets it hear, as it is; null where some were lost. It keeps no process alive. */
   openUeventSource(pid: number, startTicks: number, onText: (text: Buffer | null) => void): UeventSource;
+  /** `path`: of the receiver's socket; nothing is there before the first `send`, or after it, for all it cares. */
+  openDatagramSocket(path: string): DatagramSocket;
   /** Name of the loaded BPF program with this id (at most 15 characters); null if there is none. */
   programName(id: number): string | null;
   /** `path` as in /proc/PID/ns/user. */

@@ -4,7 +4,7 @@
  * New ones are filtered by a thread of the addon the moment they appear; the scan here finds the rest, and says
  * what each gets and why.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createError } from '../errors.js';
 import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
@@ -21,6 +21,10 @@ export const RECEIVER_ITERATOR = 'list_receivers';
 
 export const RECEIVER_CLASSES = ['filtered', 'allowed', 'foreign_filter', 'unfiltered'] as const;
 export type ReceiverClass = (typeof RECEIVER_CLASSES)[number];
+
+/** Of the sockets in the initial user namespace. */
+export const HOST_RECEIVER_KINDS = ['udevd', 'allowed', 'other'] as const;
+export type HostReceiverKind = (typeof HOST_RECEIVER_KINDS)[number];
 
 export interface Receiver {
   pid: number;
@@ -70,6 +74,7 @@ export interface ReceiverOptions {
 export function openReceivers(native: NativeAddon, options: ReceiverOptions): Receivers {
   const iterator: BpfLink = options.iterator.attach();
   const programNames = openProgramNames(options.programIterator);
+  const networkNamespace = ownNetworkNamespace();
   let receivers: Receiver[] = [];
 
   const entries = (): ReceiverEntry[] => {
@@ -109,7 +114,7 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
       const filtered = entries().filter((entry) => isOurs(entry.filterId));
       return filtered.filter((entry) => detach(native, entry)).length;
     },
-    udevTgid: () => receivers.find(isHostUdevd)?.pid ?? 0,
+    udevTgid: () => receivers.find((receiver) => isHostUdevd(receiver, networkNamespace))?.pid ?? 0,
     close() {
       programNames.close();
       iterator.close();
@@ -233,9 +238,25 @@ function cookieKey(cookie: bigint): Buffer {
   return key;
 }
 
-/** udevd renames nothing and runs as root on the host; newer systemd runs it from udevadm's own executable. */
-function isHostUdevd({ usernsLevel, uid, command }: Receiver): boolean {
-  return usernsLevel === 0 && uid === 0 && ['systemd-udevd', 'udevd'].includes(basename(command));
+/**
+ * udevd renames nothing and runs as root, in the agent's network namespace: a container has one of its own, and may run a
+ * udevd, too. Newer systemd runs it from udevadm's own executable.
+ */
+function isHostUdevd({ usernsLevel, uid, netns, command }: Receiver, networkNamespace: number): boolean {
+  const isHostRoot = usernsLevel === 0 && uid === 0 && netns === networkNamespace;
+  return isHostRoot && ['systemd-udevd', 'udevd'].includes(basename(command));
+}
+
+/** Undefined for those of other user namespaces. `networkNamespace`: the host's, by its inum. */
+export function hostReceiverKind(receiver: Receiver, networkNamespace: number): HostReceiverKind | undefined {
+  if (receiver.usernsLevel > 0) return undefined;
+  if (isHostUdevd(receiver, networkNamespace)) return 'udevd';
+  return receiver.class === 'allowed' ? 'allowed' : 'other';
+}
+
+/** Its inum. The agent runs in the host's. */
+export function ownNetworkNamespace(): number {
+  return statSync('/proc/self/ns/net').ino;
 }
 
 function readText(path: string): string {

@@ -17,6 +17,8 @@ export interface Numbers {
   take(): number | undefined;
   /** This one, if it is one of ours and was never given. */
   takeExactly(number: number): boolean;
+  /** How many there are still to give. */
+  left(): number;
 }
 
 export interface NumbersOptions {
@@ -59,6 +61,7 @@ export function openNumbers({ folder, first, partShift }: NumbersOptions): Numbe
       keep();
       return true;
     },
+    left: () => Math.max(0, last - next + 1 - ahead.size),
   };
 }
 

@@ -32,6 +32,8 @@ export interface Quota {
   /** After the last device of an instance: its numbers are no longer counted. */
   forget(instance: string): void;
   total(): number;
+  /** Most devices of all instances together. */
+  readonly limit: number;
   /** Charges that were refused, by the limit. */
   refusals(): Readonly<Record<RefusalLimit, number>>;
 }
@@ -78,6 +80,7 @@ export function createQuota(limits: QuotaLimits): Quota {
     release: (claim) => apply(claim, -1),
     forget: (instance) => void numbersUsed.delete(instance),
     total: () => total,
+    limit: limits.total,
     refusals: () => ({ ...refused }),
   };
 }

@@ -165,7 +165,7 @@ export function openRegistry(parts: RegistryParts): Registry {
     async sweep() {
       await Promise.all([...byName.values()].map(({ instance }) => instance.sweep()));
     },
-    statistics: () => statisticsOf([...byName.values(), ...ending.values()], parts.quota),
+    statistics: () => statisticsOf([...byName.values(), ...ending.values()], parts.quota, parts.numbers),
     stop() {
       // Before the server goes: a caller that is told EIO is not to find its device gone, too.
       for (const entry of byName.values()) entry.instance.close();

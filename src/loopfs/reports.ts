@@ -1,5 +1,6 @@
 /** What the commands and the agent are told of instances, and what they ask for. */
 import type { Entry } from './entry.js';
+import type { Numbers } from './numbers.js';
 import type { Quota, RefusalLimit } from './quota.js';
 import type { ContainerProcess } from './state-file.js';
 
@@ -35,6 +36,10 @@ export interface LoopfsStatistics {
   instances: number;
   devices: { bound: number; unbound: number };
   refusals: Readonly<Record<RefusalLimit, number>>;
+  /** Of all instances together. */
+  deviceLimit: number;
+  /** Never given so far, until the next boot. */
+  numbersLeft: number;
 }
 
 export function reportOf({ instance, record, served }: Entry): InstanceReport {
@@ -43,12 +48,14 @@ export function reportOf({ instance, record, served }: Entry): InstanceReport {
   return { name, max, uidBase, gidBase, uevents, state, container, devices: instance.devices() };
 }
 
-export function statisticsOf(entries: readonly Entry[], quota: Quota): LoopfsStatistics {
+export function statisticsOf(entries: readonly Entry[], quota: Quota, numbers: Numbers): LoopfsStatistics {
   const devices = entries.flatMap(({ instance }) => instance.devices());
   const bound = devices.filter((device) => device.bound).length;
   return {
     instances: entries.length,
     devices: { bound, unbound: devices.length - bound },
     refusals: quota.refusals(),
+    deviceLimit: quota.limit,
+    numbersLeft: numbers.left(),
   };
 }

@@ -107,13 +107,17 @@ export function createActivity({
         if (result < 0) count(tally, 'failures');
         return;
       }
-      const { verdict, owner } = event.record;
+      const { verdict, owner, emitter } = event.record;
       if (verdict !== VERDICT.HIDE) return;
-      // The device's container, not the emitter's: that may be the host's udevd.
+      // The device's container, not the emitter's: that may be the host's udevd. Before a life begins and after its end the
+      // owner itself emits.
       const holder = life?.caller?.userns;
-      const userns = holder?.id === owner ? holder : { id: owner, inum: 0 };
-      const known = tallies.get(owner)?.userns;
-      count(tallyOf(life?.container, userns.inum === 0 && known ? known : userns, bootNs), 'hiddenUevents');
+      if (holder?.id === owner) count(tallyOf(life?.container, holder, bootNs), 'hiddenUevents');
+      else if (emitter.userns.id === owner) count(tallyOf(container, emitter.userns, bootNs), 'hiddenUevents');
+      else {
+        const userns = tallies.get(owner)?.userns ?? { id: owner, inum: 0 };
+        count(tallyOf(life?.container, userns, bootNs), 'hiddenUevents');
+      }
     },
     report() {
       const oldest = Math.floor(nowMs() / 1000) - WINDOW_SECONDS;

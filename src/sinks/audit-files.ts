@@ -1,14 +1,10 @@
-/**
- * The audit log with what was rotated away, read from its oldest line to its newest in bounded memory.
- *
- * Rotated files are `audit.ndjson.N`, the higher the older, `.gz` when they are compressed.
- */
+/** The audit log with what was rotated away (log-parts.ts), read from its oldest line to its newest in bounded memory. */
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { createError, reasonOf } from '../errors.js';
+import { type LogPart, listLogParts } from './log-parts.js';
 
 /** Longer than any that the agent writes: audit.max_line_bytes has this for its bound. */
 const MAX_LINE_BYTES = 65_536;
@@ -52,9 +48,7 @@ export async function openAuditFiles(path: string): Promise<AuditFiles> {
       }
     },
     problems: () => problems,
-    async close() {
-      await Promise.all(opened.map(({ handle }) => handle.close().catch(() => {})));
-    },
+    close: () => closeAll(opened),
   };
 }
 
@@ -62,18 +56,24 @@ interface OpenFile extends AuditFile {
   handle: FileHandle;
 }
 
+const MOST_TURNS = 5;
+
 async function openAll(path: string): Promise<OpenFile[]> {
+  for (let turn = 1; ; turn++) {
+    const listed = listAuditFiles(path);
+    const opened = await openEach(path, listed);
+    // A rotation between the two may have hidden a file, or shown one twice.
+    if (turn === MOST_TURNS || identities(listAuditFiles(path)) === identities(listed)) return opened;
+    await closeAll(opened);
+  }
+}
+
+async function openEach(path: string, listed: readonly LogPart[]): Promise<OpenFile[]> {
   const opened: OpenFile[] = [];
-  const seen = new Set<string>();
   let failure: unknown;
-  // The newest first: while the files are renamed to higher numbers, one may be met again, but none is missed.
-  for (const name of (await listAuditFiles(path)).reverse()) {
+  for (const { path: name, modifiedMs } of listed) {
     try {
-      const handle = await open(name, 'r');
-      const { dev, ino, mtimeMs, isRegular } = await statOf(handle);
-      if (isRegular && !seen.has(`${dev}:${ino}`)) opened.push({ path: name, handle, modifiedMs: mtimeMs });
-      else await handle.close();
-      seen.add(`${dev}:${ino}`);
+      opened.push({ path: name, modifiedMs, handle: await open(name, 'r') });
     } catch (error) {
       failure = error;
     }
@@ -82,30 +82,26 @@ async function openAll(path: string): Promise<OpenFile[]> {
     const reason = failure === undefined ? 'there is no such file' : reasonOf(failure);
     throw createError('ERR_NO_AUDIT_LOG', { path, reason }, { cause: failure });
   }
-  return opened.reverse();
+  return opened;
 }
 
-async function statOf(handle: FileHandle) {
-  const stat = await handle.stat();
-  return { dev: stat.dev, ino: stat.ino, mtimeMs: stat.mtimeMs, isRegular: stat.isFile() };
+async function closeAll(opened: readonly OpenFile[]): Promise<void> {
+  await Promise.all(opened.map(({ handle }) => handle.close().catch(() => {})));
 }
 
-/** Paths, oldest first; the log itself is the last, also where it is not there. At most MAX_FILES. */
-export async function listAuditFiles(path: string): Promise<string[]> {
-  const folder = dirname(path);
-  const prefix = `${basename(path)}.`;
-  const names = await readdir(folder).catch(() => [] as string[]);
-  const rotated = names
-    .flatMap((name) => {
-      const match = name.startsWith(prefix) ? /^(\d{1,9})(\.gz)?$/.exec(name.slice(prefix.length)) : null;
-      return match ? [{ name, age: Number(match[1]), zipped: match[2] !== undefined }] : [];
-    })
-    // While a file is being compressed there are both: the whole one first, which has the lines for sure.
-    .sort((a, b) => b.age - a.age || Number(a.zipped) - Number(b.zipped))
-    .filter(({ age }, at, all) => age !== all[at - 1]?.age)
-    .map(({ name }) => join(folder, name));
-  return [...rotated, path].slice(-MAX_FILES);
+/** Oldest first, the log itself last; at most MAX_FILES. */
+export function listAuditFiles(path: string): LogPart[] {
+  const parts = listLogParts(path);
+  const names = new Set(parts.map((part) => part.path));
+  // While a file is being compressed there are both: the whole one has the lines for sure.
+  const each = parts.filter((part) => !(part.path.endsWith('.gz') && names.has(part.path.slice(0, -3))));
+  if (each.some(({ firstCheckpoint }) => firstCheckpoint !== undefined)) return each.slice(-MAX_FILES);
+  // Nothing in them tells their order, and in their names the highest number may be the oldest or the newest.
+  const rotated = each.filter((part) => part.path !== path).sort((a, b) => a.modifiedMs - b.modifiedMs);
+  return [...rotated, ...each.filter((part) => part.path === path)].slice(-MAX_FILES);
 }
+
+const identities = (parts: readonly LogPart[]): string => parts.map(({ identity }) => identity).join();
 
 function contentOf(path: string, handle: FileHandle): Readable {
   const file = createReadStream(path, { fd: handle, autoClose: false, highWaterMark: 262_144, start: 0 });

@@ -2,7 +2,8 @@
  * Writes an audit record as one line of JSON, fields in the contract's order, absent parts left out.
  *
  * By hand, since an ioctl storm makes hundreds of thousands of lines a second: concatenation costs a fraction of
- * an object serialiser (bench/audit.ts). Adding a field means adding it here, in audit-record.ts and in DESIGN.md.
+ * an object serialiser (bench/audit.ts). Adding a field means adding it here, in audit-record.ts, in line-fields.ts and in
+ * docs/audit-log.md.
  */
 import type {
   AuditBacking,

@@ -3,13 +3,8 @@ import type { Config } from '../config/schema.js';
 import { createAuditChain } from './audit-chain.js';
 import { openAuditKey } from './audit-key.js';
 import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.js';
-import {
-  type AuditOutput,
-  noCounts,
-  OUTPUT_NAMES,
-  type OutputCounts,
-  type OutputName,
-} from './audit-output.js';
+import { noCounts, OUTPUT_NAMES, type OutputCounts, type OutputName } from './audit-output.js';
+import { openOutputs } from './audit-outputs.js';
 import { readChainEnd, readRange } from './chain-end.js';
 import { chainStatePath, readChainState, writeChainState } from './chain-state.js';
 import type { CheckpointTime } from './checkpoint.js';
@@ -78,22 +73,6 @@ export async function openAuditSink(audit: Config['audit'], options: AuditSinkOp
       await Promise.all([...outputs.values()].map((output) => output.close()));
     },
   };
-}
-
-/** Each is loaded only where it is wanted. */
-async function openOutputs(
-  { outputs, otlp_url: url }: Config['audit'],
-  onTrouble: AuditSinkOptions['onTrouble'],
-): Promise<Map<OutputName, AuditOutput>> {
-  const opened = new Map<OutputName, AuditOutput>();
-  if (outputs.includes('otlp')) {
-    const { createOtlpOutput } = await import('./otlp-output.js');
-    const onState = (reason: string | undefined): void => {
-      if (reason !== undefined) onTrouble(`the collector at ${url} takes no lines`, new Error(reason));
-    };
-    opened.set('otlp', createOtlpOutput({ url, onState }));
-  }
-  return opened;
 }
 
 /** One write at a time; of those that come meanwhile only the last matters. */

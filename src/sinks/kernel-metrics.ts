@@ -3,27 +3,23 @@ import type { Inventory } from '../devices/inventory.js';
 import { OWNER_CLASSES } from '../devices/owners.js';
 import type { DeviceView } from '../devices/view.js';
 import type { RecordTotals } from '../events/accounts.js';
-import {
-  DROP_REASON_NAMES,
-  EVENT_KIND_NAMES,
-  IOCTL_RESULT_NAMES,
-  LOOP_COMMAND_NAMES,
-  RULE_NAMES,
-  UEVENT_ACTION_NAMES,
-  UEVENT_SUBSYSTEM_NAMES,
-  VERDICT_NAMES,
-} from '../kernel/abi.js';
+import type { IsContainerGone } from '../identity/container-presence.js';
+import { IOCTL_RESULT_NAMES, VERDICT_NAMES } from '../kernel/abi.js';
 import { readCounters, readDurations } from '../kernel/counters.js';
-import { type HookName, type HookOutcome, hookLinkPairs } from '../kernel/hooks.js';
+import { type HookName, type HookOutcome, hookLinkPairs, hookRanks } from '../kernel/hooks.js';
 import type { ProgramStats } from '../kernel/native.js';
 import type { LoadedPrograms } from '../kernel/programs.js';
-import { RECEIVER_CLASSES, type Receiver } from '../kernel/receivers.js';
-import { REFUSAL_LIMITS } from '../loopfs/quota.js';
-import { OUTPUT_NAMES, OUTPUT_RESULTS, type OutputCounts, type OutputName } from './audit-output.js';
-import type { DeviceInfo, LoopfsCounts, MetricsLabels, MetricsSource } from './metrics-source.js';
-
-const DEVICE_STATES = ['bound', 'unbound'] as const;
-const FILTER_MODES = ['off', 'observe', 'hide'];
+import {
+  HOST_RECEIVER_KINDS,
+  hostReceiverKind,
+  RECEIVER_CLASSES,
+  type Receiver,
+} from '../kernel/receivers.js';
+import { OUTPUT_RESULTS, type OutputCounts, type OutputName } from './audit-output.js';
+import { HOST_ACCESSES, type HostAccesses } from './host-accesses.js';
+import { ACTIONS, COMMANDS, DEVICE_STATES, labelsOf, TABLES } from './kernel-labels.js';
+import { foldCounts } from './label-fold.js';
+import type { DeviceInfo, DurationCounts, LoopfsCounts, MetricsSource } from './metrics-source.js';
 
 export interface KernelMetricsOptions {
   programs: LoadedPrograms;
@@ -34,47 +30,64 @@ export interface KernelMetricsOptions {
   receivers: () => readonly Receiver[];
   ringBytes: () => { available: number; size: number };
   auditLines: () => { written: number; lost: number };
+  /** Those that are configured. */
+  outputs: readonly OutputName[];
   outputCounts: () => Record<OutputName, OutputCounts>;
   records: () => RecordTotals;
   filterMode: () => string;
   loopfs: () => Promise<LoopfsCounts | undefined>;
+  hostAccesses: HostAccesses;
+  isContainerGone: IsContainerGone;
+  isReady: () => boolean;
+  startTimeSeconds: number;
+  gapRecords: () => number;
   build: { version: string; revision: string };
 }
-
-/** Numbers of the enum become label values in that order. */
-const lowerNames = (names: ReadonlyMap<number, string>): string[] =>
-  [...names.values()].map((name) => name.toLowerCase());
-
-/** `ok` is no errno. */
-const resultNames = [...IOCTL_RESULT_NAMES.values()].map((name) =>
-  name === 'OK' || name === 'OTHER' ? name.toLowerCase() : name,
-);
 
 export function createKernelMetrics(options: KernelMetricsOptions): MetricsSource {
   const { programs, inventory } = options;
   const counters = (map: string) => (): Float64Array => readCounters(programs.map(map));
   // One walk over sysfs, and one reading of the programs, serve the three families of a scrape.
   const devices = rememberBriefly(() => inventory.devices());
+  const durations = (): DurationCounts[] => foldDurations(readDurations(programs.map('ioctl_durations')));
   return {
-    labels: labelsOf(),
+    labels: labelsOf(options.outputs),
     build: options.build,
-    ioctls: counters('ioctl_counts'),
-    ioctlDurations: () => readDurations(programs.map('ioctl_durations')),
+    ioctls: () => foldCounts(readCounters(programs.map('ioctl_counts')), COMMANDS, IOCTL_RESULT_NAMES.size),
+    ioctlDurations: durations,
     devices: () => countDevices(devices()),
     deviceInfo: (limit) => devices().filter(isInformative).slice(0, limit).map(infoOf),
-    uevents: counters('uevent_counts'),
+    uevents: () => foldCounts(readCounters(programs.map('uevent_counts')), ACTIONS, VERDICT_NAMES.size),
     deliveries: counters('delivery_counts'),
     // Kinds are numbered from 1.
     events: () => readCounters(programs.map('event_counts')).subarray(1),
     drops: counters('drop_counts'),
     hooksAttached: () =>
       hookLinkPairs().map(({ hook, link }) => Number(isAttached(options.outcomes(), hook, link))),
+    hookRanks: () => hookRanks(options.outcomes()),
     ringBytes: options.ringBytes,
     receivers: () => {
       const list = options.receivers();
       return RECEIVER_CLASSES.map((each) => list.filter((receiver) => receiver.class === each).length);
     },
+    hostReceivers: () => {
+      const kinds = options.receivers().map(hostReceiverKind);
+      return HOST_RECEIVER_KINDS.map((each) => kinds.filter((kind) => kind === each).length);
+    },
+    hostAccesses() {
+      const counts = options.hostAccesses.counts();
+      return HOST_ACCESSES.map((each) => counts[each]);
+    },
     orphans: () => devices().filter(({ orphan }) => orphan).length,
+    leaks: () =>
+      devices().filter(
+        ({ state, container }) => state === 'bound' && container && options.isContainerGone(container),
+      ).length,
+    tableEntries: () =>
+      Object.values(TABLES).map((name) => {
+        const map = programs.map(name);
+        return { used: map.entries().count, size: map.maxEntries };
+      }),
     programRuns: rememberBriefly(() =>
       Array.from(options.programRuns(), ([program, { runs, runNs, missed }]) => ({
         program,
@@ -86,33 +99,14 @@ export function createKernelMetrics(options: KernelMetricsOptions): MetricsSourc
     auditLines: options.auditLines,
     outputLines() {
       const counts = options.outputCounts();
-      return OUTPUT_NAMES.flatMap((name) => OUTPUT_RESULTS.map((result) => counts[name][result]));
+      return options.outputs.flatMap((name) => OUTPUT_RESULTS.map((result) => counts[name][result]));
     },
     records: options.records,
     filterMode: options.filterMode,
     loopfs: options.loopfs,
-  };
-}
-
-function labelsOf(): MetricsLabels {
-  return {
-    commands: [...LOOP_COMMAND_NAMES.values()],
-    results: resultNames,
-    deviceStates: DEVICE_STATES,
-    ownerClasses: OWNER_CLASSES,
-    subsystems: lowerNames(UEVENT_SUBSYSTEM_NAMES),
-    actions: lowerNames(UEVENT_ACTION_NAMES),
-    verdicts: lowerNames(VERDICT_NAMES),
-    rules: lowerNames(RULE_NAMES),
-    eventKinds: lowerNames(EVENT_KIND_NAMES),
-    dropReasons: lowerNames(DROP_REASON_NAMES),
-    hooks: hookLinkPairs(),
-    receiverClasses: RECEIVER_CLASSES,
-    filterModes: FILTER_MODES,
-    loopfsStates: DEVICE_STATES,
-    refusalLimits: REFUSAL_LIMITS,
-    outputs: OUTPUT_NAMES,
-    outputResults: OUTPUT_RESULTS,
+    isReady: options.isReady,
+    startTimeSeconds: options.startTimeSeconds,
+    gapRecords: options.gapRecords,
   };
 }
 
@@ -142,6 +136,20 @@ function infoOf({ name, diskseq, owner, container }: DeviceView): DeviceInfo {
     containerId: container?.id.slice(0, MAX_CONTAINER_ID) ?? '',
     runtime: container?.runtime ?? '',
   };
+}
+
+function foldDurations(durations: readonly DurationCounts[]): DurationCounts[] {
+  const folded: { buckets: number[]; sumSeconds: number }[] = COMMANDS.labels.map(() => ({
+    buckets: [],
+    sumSeconds: 0,
+  }));
+  durations.forEach(({ buckets, sumSeconds }, command) => {
+    const sum = folded[COMMANDS.places[command] ?? 0];
+    if (sum === undefined) return;
+    sum.buckets = Array.from(buckets, (count, bucket) => count + (sum.buckets[bucket] ?? 0));
+    sum.sumSeconds += sumSeconds;
+  });
+  return folded;
 }
 
 function countDevices(devices: readonly DeviceView[]): number[] {

@@ -22,7 +22,10 @@ export interface LogFile {
   /** Whether it can be rotated, read back and made durable: no pipe, no device. */
   regular: boolean;
   sizeBytes: number;
-  /** When it was made, on the clock of `performance.now()`; a wall clock that was set since can make it as young as now. */
+  /**
+   * When it was made, on the clock of `performance.now()`; a wall clock that was set since can make it as young as now. Where the
+   * file system does not keep it (tmpfs before Linux 6.0): when it was last written before it was opened.
+   */
   madeAtMs: number;
 }
 
@@ -77,7 +80,7 @@ async function describe(fd: number, path: string): Promise<Omit<LogFile, 'fd'>> 
     torn,
     regular,
     sizeBytes: regular ? stat.size : 0,
-    madeAtMs: performance.now() - Math.max(0, Date.now() - stat.birthtimeMs),
+    madeAtMs: performance.now() - Math.max(0, Date.now() - (stat.birthtimeMs || stat.mtimeMs)),
   };
 }
 

@@ -92,13 +92,28 @@ export function createLogKeeper(options: LogKeeperOptions): LogKeeper {
       enter(fresh);
       const plan = planRetention(path, limits);
       expired = plan.expired;
-      if (chain) chain.setOldest(plan.oldest ?? chain.next());
+      if (chain) chain.setOldest(oldestKept(chain, plan));
       return fresh;
     } catch (error) {
       retryAtMs = performance.now() + ROTATION_RETRY_MS;
       onTrouble('the audit log cannot be rotated', error);
       return undefined;
     }
+  }
+
+  /** What somebody else has removed stays missing, until our own retention would have removed it as well. */
+  function oldestKept(
+    log: AuditChain,
+    plan: { expired: readonly LogPart[]; oldest: number | undefined },
+  ): number {
+    const found = plan.oldest ?? log.next();
+    const kept = log.oldest() ?? found;
+    if (found <= kept || plan.expired.length > 0) return found;
+    onTrouble(
+      'files of the audit log are gone that the agent has not removed',
+      new Error(`the log begins with checkpoint ${found}, and was kept from ${kept} on`),
+    );
+    return kept;
   }
 
   function removeExpired(): void {

@@ -66,11 +66,18 @@ function numberOf(part: LogPart | undefined): number {
   return Number(/\.(\d{1,9})(?:\.gz)?$/.exec(part.path)?.[1] ?? Number.POSITIVE_INFINITY);
 }
 
-/** None if there is no such regular file. @throws the errno of a file that cannot be read */
+/** None if there is no such regular file (any more). @throws the errno of a file that cannot be read */
 export function describePart(path: string, search = TRUSTING): LogPart[] {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat?.isFile()) return [];
-  const firstCheckpoint = firstCheckpointOf(path, search);
+  let firstCheckpoint: number | undefined;
+  try {
+    firstCheckpoint = firstCheckpointOf(path, search);
+  } catch (error) {
+    // Renamed or removed since: a running agent rotates.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
   return [
     {
       path,

@@ -19,14 +19,20 @@ export interface MetricsLabels {
   actions: readonly string[];
   verdicts: readonly string[];
   rules: readonly string[];
+  /** For each rule the verdict that it decides. */
+  ruleVerdicts: readonly string[];
   eventKinds: readonly string[];
   dropReasons: readonly string[];
   hooks: readonly { hook: string; link: string }[];
   receiverClasses: readonly string[];
+  hostReceiverKinds: readonly string[];
+  hostAccesses: readonly string[];
+  tables: readonly string[];
   filterModes: readonly string[];
   /** Of containers' devices in loopfs. */
   loopfsStates: readonly string[];
   refusalLimits: readonly string[];
+  /** Those that are configured. */
   outputs: readonly string[];
   outputResults: readonly string[];
 }
@@ -35,6 +41,9 @@ export interface LoopfsCounts {
   instances: number;
   devices: Readonly<Record<string, number>>;
   refusals: Readonly<Record<string, number>>;
+  /** Absent from a process that is older than the agent. */
+  deviceLimit?: number;
+  numbersLeft?: number;
 }
 
 export interface DurationCounts {
@@ -73,9 +82,19 @@ export interface MetricsSource {
   /** 1 for the hook's attached link, else 0; order of `labels.hooks`. */
   hooksAttached(): ArrayLike<number>;
   ringBytes(): { available: number; size: number };
+  /** By the order of its links: 0 is the best one, undefined: none is attached. */
+  hookRanks(): readonly { hook: string; rank: number | undefined }[];
   /** [receiver class] */
   receivers(): ArrayLike<number>;
+  /** [kind], of those in the initial user namespace. */
+  hostReceivers(): ArrayLike<number>;
+  /** [access] */
+  hostAccesses(): ArrayLike<number>;
   orphans(): number;
+  /** Devices with a backing file whose container is gone. */
+  leaks(): number;
+  /** In the order of `labels.tables`. */
+  tableEntries(): readonly { used: number; size: number }[];
   /** Of the programs that are attached. */
   programRuns(): readonly { program: string; runs: number; seconds: number; missed: number }[];
   /** Of the ring of events, over all CPUs. */
@@ -87,4 +106,10 @@ export interface MetricsSource {
   loopfs(): Promise<LoopfsCounts | undefined>;
   /** One of `labels.filterModes`. */
   filterMode(): string;
+  /** Whether it does what the config says: what /readyz answers. */
+  isReady(): boolean;
+  /** Of the agent; seconds since 1970. */
+  startTimeSeconds: number;
+  /** Records that an earlier agent of another version left, and this one could not read. */
+  gapRecords(): number;
 }

@@ -25,6 +25,8 @@ export interface PageApiOptions {
   health: HealthSource;
   events: EventLines;
   limits: Config['loopfs'];
+  /** What the page calls the host and its kernel, if not by the names of this one. */
+  host?: { name: string; kernel: string };
 }
 
 const SAMPLE_MS = 5000;
@@ -32,7 +34,9 @@ const SAMPLE_MS = 5000;
 const SAMPLES = 360;
 
 /** Takes a sample of the counters every five seconds until it is closed. */
-export function createPageApi({ api, status, source, health, events, limits }: PageApiOptions): PageApi {
+export function createPageApi(options: PageApiOptions): PageApi {
+  const { api, status, source, health, events, limits } = options;
+  const { host = { name: hostname(), kernel: release() } } = options;
   const history = createRateHistory(source, SAMPLES);
   history.take();
   const sampling = setInterval(() => history.take(), SAMPLE_MS).unref();
@@ -46,8 +50,8 @@ export function createPageApi({ api, status, source, health, events, limits }: P
       const { version, revision, pid, startedAt, filterMode, hooks, receivers, drops, auditLines } = status();
       return {
         ...{ version, revision, pid, startedAt, filterMode, hooks, receivers, drops, auditLines },
-        host: hostname(),
-        kernel: release(),
+        host: host.name,
+        kernel: host.kernel,
         unready: health.unreadyReasons(),
         records: source.records(),
         ring: source.ringBytes(),

@@ -1,6 +1,6 @@
 /** `events`: which are shown, from where, and in which order. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -10,6 +10,7 @@ import { LOOP_COMMAND } from '../../src/kernel/abi.js';
 import { entryOfEvent } from '../../src/sinks/audit-events.js';
 import { formatAuditLine } from '../../src/sinks/audit-line.js';
 import { CONTAINER, caller, INITIAL, ioctlEvent, LOOP3, ueventEvent, WEB } from '../event-fixture.js';
+import { assertEcs, assertOcsf, assertOtel } from '../support/published-schema.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { loadedWith, type Run, runCommand } from './run-command.js';
 import { assertHarmless, HOSTILE_NAMES } from './terminal.js';
@@ -48,7 +49,11 @@ async function shown(options: object): Promise<number[]> {
 
 function logWith(t: TestContext, files: Record<string, string | Buffer>) {
   const folder = tempFolder(t);
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  for (const [at, [name, content]] of Object.entries(files).entries()) {
+    writeFileSync(join(folder, name), content);
+    // The first is the oldest.
+    utimesSync(join(folder, name), 1000 + at, 1000 + at);
+  }
   return loadedWith(join(folder, 'audit.ndjson'));
 }
 
@@ -113,7 +118,7 @@ test('--log reads the rotated files from the oldest on, zipped or not', async (t
     'audit.ndjson': `${LINES[4]}\n{"seq":6,"torn":`,
     'audit.ndjson.tmp': 'no log\n',
     'audit.ndjson.1.bak': 'no log\n',
-    'audit.ndjson-2026': 'no log\n',
+    'audit.ndjson-x': 'no log\n',
   });
   const run = await runCommand(events, {}, { options: { log: true }, json: true, loaded });
   assert.deepEqual(seqs(run), [1, 2, 3, 4, 5]);
@@ -166,5 +171,36 @@ test('hostile lines never reach the terminal raw, with the day and in colour', a
     });
     const { text } = await runCommand(events, { lines: [raw, name] }, { options: { since: '@0' } });
     assertHarmless(text, 2, what);
+  }
+});
+
+test('--schema is NDJSON of valid events in that schema, of what the filter takes', async () => {
+  const judges = { ocsf: assertOcsf, ecs: assertEcs, otel: assertOtel };
+  for (const [schema, assertValid] of Object.entries(judges)) {
+    const { printed } = await runCommand(events, { lines: LINES }, { options: { schema, owner: 'userns' } });
+    assert.equal(printed.length, 3);
+    for (const text of printed) assertValid(JSON.parse(String(text)));
+  }
+  const native = await runCommand(events, { lines: LINES }, { options: { schema: 'native' } });
+  assert.deepEqual(native.printed, LINES);
+  await assert.rejects(runCommand(events, { lines: LINES }, { options: { schema: 'cef' } }), {
+    code: 'ERR_USAGE',
+    message: '--schema takes native, ocsf, ecs, otel, not "cef"',
+  });
+});
+
+test('in no schema do hostile lines break out of theirs', async () => {
+  for (const name of Object.values(HOSTILE_NAMES)) {
+    const line = lineOf(1, ioctlEvent({ caller: caller(CONTAINER, { comm: name }) }, name), { name });
+    for (const schema of ['native', 'ocsf', 'ecs', 'otel']) {
+      const { text } = await runCommand(
+        events,
+        { lines: [line, name, `{"kind":${name}`] },
+        { options: { schema } },
+      );
+      assert.ok(text.startsWith('{') && text.endsWith('}'));
+      assert.doesNotMatch(text, /[\p{Cc}\u2028-\u202e\u2066-\u2069]/u);
+      JSON.parse(text);
+    }
   }
 });

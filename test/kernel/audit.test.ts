@@ -1,9 +1,7 @@
 /** Every loop ioctl is one line of the log that says who did what to which device, with what result. */
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { type AuditLine, startAgent } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
 import { tempImage } from '../support/image.js';
@@ -16,7 +14,7 @@ import {
   LOOP_SET_FD,
 } from '../support/ioctl.js';
 import { container, host, openContainer } from '../support/shell.js';
-import { tempFolder } from '../support/temp-folder.js';
+import { buildTool } from '../support/tool.js';
 
 const ioctlLines = (audit: AuditLine[]): AuditLine[] => audit.filter((line) => line.kind === 'ioctl');
 
@@ -134,8 +132,7 @@ test('attributes failed ioctls of a user namespace, which change nothing', async
 });
 
 test('sees a 32-bit caller, and says that it is one', async (t) => {
-  const program = join(tempFolder(t), 'compat-ioctl');
-  await host(`gcc -O1 -o ${program} ${join(PACKAGE_ROOT, 'test/support/compat-ioctl.c')}`);
+  const program = await buildTool(t, 'compat-ioctl');
   const agent = await startAgent(t);
   const number = Number(await container(`${program} /dev/loop-control ${LOOP_CTL_GET_FREE} 0`));
   await agent.settle();

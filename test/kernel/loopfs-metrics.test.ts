@@ -21,6 +21,8 @@ test('instances, devices and refusals are those of the moment; without an answer
     instances: 0,
     'devices{state="bound"}': 0,
     'devices{state="unbound"}': 0,
+    device_limit: 4096,
+    numbers_left: (1 << 20) - FIRST,
     'refusals_total{limit="total"}': 0,
     'refusals_total{limit="instance"}': 0,
     'refusals_total{limit="instance_numbers"}': 0,
@@ -39,6 +41,7 @@ test('instances, devices and refusals are those of the moment; without an answer
     ...none,
     instances: 2,
     'devices{state="bound"}': 2,
+    numbers_left: none.numbers_left - 2,
     'refusals_total{limit="instance"}': series['refusals_total{limit="instance"}'],
   });
 

@@ -14,6 +14,7 @@ import { tempImage } from '../support/image.js';
 import { startReceiver } from '../support/receiver.js';
 import { command, container, host } from '../support/shell.js';
 import { tempFolder } from '../support/temp-folder.js';
+import { useVariant } from '../support/variant.js';
 import { eventually } from '../support/wait.js';
 
 const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
@@ -38,6 +39,24 @@ test('records while no agent runs, and the next one reads it out', async (t) => 
     metrics.get('loopwarden_records_total{state="produced"}'),
     metrics.get('loopwarden_records_total{state="delivered"}'),
   );
+});
+
+test('a gap is in the log before the records that it tells of are gone', async (t) => {
+  const image = tempImage(t);
+  const environment = agentEnvironment(t);
+  const variant = await useVariant(t);
+  let agent = await startAgent(t, environment);
+  const versions = [variant, undefined, variant, undefined, variant, undefined];
+  for (const main of versions) {
+    await agent.stop('SIGKILL');
+    await host(`d=$(losetup -f --show ${image}); losetup -d $d`);
+    agent = await startAgent(t, environment, main);
+  }
+  await agent.stop('SIGKILL');
+  const gaps = agent.audit().filter(({ command: name }) => name === 'gap');
+  assert.equal(gaps.length, versions.length);
+  // Found free, attached, detached.
+  for (const { gap } of gaps) assert.ok(gap.records >= 3, `${gap.records} records`);
 });
 
 test('hides from a socket that is opened after the agent has died, where the kernel’s own hook filters', async (t) => {

@@ -22,6 +22,7 @@ function oneOfEach(): Record<string, { close(): void }> {
     linker: native.openLinker(`${scratch}/linked.o`),
     btf: native.openBtf(compile('ring')),
     listener: native.openUeventListener(),
+    datagrams: native.openDatagramSocket('/nonexistent'),
     watch: native.watchReceivers(watched.map('ring'), null, () => {}),
   };
 }

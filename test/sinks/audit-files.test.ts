@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { listAuditFiles, openAuditFiles } from '../../src/sinks/audit-files.js';
+import { auditConfig, lineOf, openSink } from '../support/audit-sink.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 async function readAll(
@@ -17,23 +18,44 @@ async function readAll(
   return { lines, problems: files.problems() };
 }
 
-test('lists rotated files by their age, oldest first, and each once', async (t) => {
+test('of files without checkpoints the last written is the newest, and each is listed once', (t) => {
   const folder = tempFolder(t);
   const path = join(folder, 'audit.ndjson');
-  for (const name of [
-    'audit.ndjson',
-    'audit.ndjson.2.gz',
+  const names = [
     'audit.ndjson.10',
+    'audit.ndjson.2.gz',
     'audit.ndjson.1',
     'audit.ndjson.1.gz',
-    'other.ndjson.3',
-    'audit.ndjson.x',
-  ])
-    writeFileSync(join(folder, name), '');
-  assert.deepEqual(
-    (await listAuditFiles(path)).map((file) => basename(file)),
-    ['audit.ndjson.10', 'audit.ndjson.2.gz', 'audit.ndjson.1', 'audit.ndjson'],
-  );
+    'audit.ndjson',
+  ];
+  const listed = () => listAuditFiles(path).map((file) => basename(file.path));
+  for (const name of [...names, 'other.ndjson.3', 'audit.ndjson.x']) writeFileSync(join(folder, name), '');
+  // As logrotate names them: the higher the older.
+  for (const [at, name] of names.entries()) utimesSync(join(folder, name), 1000 + at, 1000 + at);
+  assert.deepEqual(listed(), ['audit.ndjson.10', 'audit.ndjson.2.gz', 'audit.ndjson.1', 'audit.ndjson']);
+  // As ours are named: the higher the newer.
+  for (const [at, name] of names.slice(0, 3).entries()) utimesSync(join(folder, name), 3000 - at, 3000 - at);
+  assert.deepEqual(listed(), ['audit.ndjson.1', 'audit.ndjson.2.gz', 'audit.ndjson.10', 'audit.ndjson']);
+});
+
+test('what the agent rotated is read in the order in which it was written', async (t) => {
+  for (const chain of [true, false]) {
+    const config = auditConfig(tempFolder(t), { rotate_bytes: 65_536, chain });
+    const log = await openSink(config);
+    for (let seq = 1; seq <= 300; seq++) {
+      log.write(lineOf(seq, 'x'.repeat(900)));
+      if (seq % 10 === 0) await log.flush();
+    }
+    await log.close();
+    assert.ok(listAuditFiles(config.path).length >= 4);
+    const { lines } = await readAll(config.path);
+    const seqs = lines.flatMap((line) => JSON.parse(line).seq ?? []);
+    assert.deepEqual(
+      seqs,
+      Array.from({ length: 300 }, (_, at) => at + 1),
+      `chain ${chain}`,
+    );
+  }
 });
 
 test('a last line that is torn is no line, in any of the files', async (t) => {
@@ -72,6 +94,7 @@ test('a damaged archive is told, and what is after it is read', async (t) => {
   const zipped = gzipSync(Buffer.from('x\n'.repeat(100_000)));
   writeFileSync(`${path}.3.gz`, 'not zipped');
   writeFileSync(`${path}.2.gz`, zipped.subarray(0, zipped.length - 20));
+  utimesSync(`${path}.3.gz`, 1000, 1000);
   mkdirSync(`${path}.1`);
   writeFileSync(path, 'z\n');
   const { lines, problems } = await readAll(path);

@@ -190,6 +190,22 @@ test('rotates by size without checkpoints, too', async (t) => {
   );
 });
 
+test('takes a file for as old as its last line where the file system keeps no time of birth', async (t) => {
+  const folder = tempFolder(t);
+  execFileSync('mount', ['-t', 'ramfs', 'none', folder]);
+  defer(t, () => execFileSync('umount', [folder]));
+  const config = auditConfig(folder, { rotate_hours: 24 });
+  const sink = await openSink(config);
+  for (const seq of upTo(3)) {
+    sink.write(lineOf(seq));
+    await sink.flush();
+  }
+  await sink.close();
+
+  assert.equal(listLogParts(config.path).length, 1);
+  assert.deepEqual(seqsOf(config), upTo(3));
+});
+
 test('rotates by age, by itself, but never a file without lines', async (t) => {
   const config = auditConfig(tempFolder(t), { rotate_hours: 1 / 36_000 });
   const log = await openSink(config);
@@ -219,6 +235,32 @@ test('keeps so many files, and a verification knows that the agent removed the o
     (await verify(config)).findings.map(({ kind }) => kind),
     ['file_missing'],
   );
+});
+
+test('files that somebody else removes while the agent runs stay missing, until its own retention has passed them', async (t) => {
+  const config = auditConfig(tempFolder(t), { rotate_bytes: 65_536, keep_files: 3 });
+  const trouble: string[] = [];
+  const log = await openSink(config, { onTrouble: (what) => trouble.push(what) });
+  let seq = 0;
+  const rotateOnce = async (): Promise<void> => {
+    const before = listLogParts(config.path).at(-1)?.identity;
+    while (listLogParts(config.path).at(-1)?.identity === before) {
+      for (let count = 0; count < 40; count++) log.write(lineOf(++seq, 'x'.repeat(100)));
+      await log.flush();
+    }
+  };
+  const kindsOf = async () => (await verify(config)).findings.map(({ kind }) => kind);
+  for (let count = 0; count < 3; count++) await rotateOnce();
+  const [oldest] = listLogParts(config.path);
+  rmSync(oldest?.path ?? '');
+  await rotateOnce();
+  assert.deepEqual(await kindsOf(), ['file_missing']);
+  assert.deepEqual(trouble, ['files of the audit log are gone that the agent has not removed']);
+  // The file after it is now one too many.
+  await rotateOnce();
+  assert.deepEqual(await kindsOf(), []);
+  await log.close();
+  await assertFine(config);
 });
 
 test('keeps files for so many days after their last line', async (t) => {
@@ -603,14 +645,19 @@ test('outputs get the lines, but not the checkpoints, and an output that is not 
   const { port } = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}/v1/logs`;
   for (const otlp_url of [url, 'http://127.0.0.1:1/v1/logs']) {
-    const config = auditConfig(tempFolder(t), { outputs: ['otlp'], otlp_url });
+    const nowhere = join(tempFolder(t), 'log');
+    const outputs: AuditConfig['outputs'] = ['otlp', 'syslog'];
+    const config = auditConfig(tempFolder(t), { outputs, otlp_url, syslog_address: nowhere });
     const trouble: string[] = [];
     const log = await openSink(config, { onTrouble: (what) => trouble.push(what) });
     for (const seq of upTo(5)) log.write(lineOf(seq));
     await log.close();
     assert.deepEqual(seqsOf(config), upTo(5));
-    const { sent, abandoned } = log.outputCounts().otlp;
-    assert.deepEqual([sent, abandoned, trouble.length], otlp_url === url ? [5, 0, 0] : [0, 5, 1]);
+    const { otlp, syslog, journald } = log.outputCounts();
+    assert.deepEqual([otlp.sent, otlp.abandoned], otlp_url === url ? [5, 0] : [0, 5]);
+    assert.deepEqual([syslog.sent, syslog.abandoned, journald.abandoned], [0, 5, 0]);
+    assert.equal(trouble.length, otlp_url === url ? 1 : 2);
+    assert.ok(trouble.includes(`syslog at ${nowhere} takes no lines`));
   }
   const text = received.join('');
   assert.deepEqual([text.split('LOOP_CLR_FD').length - 1, text.includes('checkpoint')], [10, false]);

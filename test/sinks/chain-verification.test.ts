@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,8 +80,12 @@ function pick(files: Files, [file, line]: [number, number]) {
   return { file: chosen, at: line % chosen.lines.length };
 }
 
-async function check<T>(arbitrary: fc.Arbitrary<T>, property: (value: T) => Promise<void>): Promise<void> {
-  await fc.assert(fc.asyncProperty(arbitrary, property), { numRuns: RUNS });
+async function check<T>(
+  arbitrary: fc.Arbitrary<T>,
+  property: (value: T) => Promise<void>,
+  numRuns = RUNS,
+): Promise<void> {
+  await fc.assert(fc.asyncProperty(arbitrary, property), { numRuns });
 }
 
 test('an untouched log is fine over rotations and restarts, with and without the state', async () => {
@@ -187,6 +192,20 @@ test('every file that is missing is found: the oldest, the newest, one between',
   }
 });
 
+test('files that are missing at both ends are found at both, however many', async () => {
+  const { length } = readFiles(template);
+  for (let first = 0; first < length; first++) {
+    for (let last = first; last < length; last++) {
+      const report = await verifyChanged((files) => {
+        for (const [at, { path }] of files.entries()) if (at < first || at > last) rmSync(path);
+      });
+      const expected = [...(first > 0 ? ['file_missing'] : []), ...(last < length - 1 ? ['truncated'] : [])];
+      const kinds = report.findings.map(({ kind }) => kind);
+      assert.deepEqual(kinds, expected, `files ${first} to ${last} of ${length}`);
+    }
+  }
+});
+
 test('names of files prove nothing and are not needed: the order is that of the checkpoints', async () => {
   const report = await verifyChanged((files, { path }) => {
     const rotated = files.slice(0, -1).toReversed();
@@ -258,4 +277,117 @@ test('tells which line it was where numbers show it', async () => {
   });
   const edit = await suspectOf((lines, at) => lines.splice(at, 1, lines[at]?.replace('CLR', 'SET') ?? ''));
   assert.equal(edit, undefined);
+});
+
+/** The checkpoints of the log made anew, each by what it then stands on, and signed (or not) as `sign` does it. */
+function remakeCheckpoints(files: Files, sign: (signed: string, was: string) => string): void {
+  let prev = '0'.repeat(64);
+  let lines: string[] = [];
+  for (const file of files) {
+    file.lines = file.lines.map((line) => {
+      if (!line.includes('"kind":"checkpoint"')) {
+        lines.push(line);
+        return line;
+      }
+      const hash = sha256(lines.join(''));
+      const [head = '', was = ''] = line.split(',"sig":');
+      const signed = head
+        .replace(/"lines":\d+/, `"lines":${lines.length}`)
+        .replace(/"prev":"\w+","hash":"\w+"/, `"prev":"${prev}","hash":"${hash}"`);
+      const made = sign(signed, was);
+      prev = sha256(made);
+      lines = [];
+      return made;
+    });
+    write(file);
+  }
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text, 'latin1').digest('hex');
+
+test('who has the log but not the key can change no line, however he makes the checkpoints anew', async () => {
+  const own = generateKeyPairSync('ed25519');
+  const ownId = createHash('sha256')
+    .update(own.publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
+    .slice(0, 16);
+  const bySelf = (text: string): string =>
+    `${text},"sig":"${sign(null, Buffer.from(text, 'latin1'), own.privateKey).toString('base64')}"}\n`;
+  const ways = {
+    'the signatures as they were': (signed: string, was: string) => `${signed},"sig":${was}`,
+    'signed by a key of his own under the name of ours': (signed: string) => bySelf(signed),
+    'signed by a key of his own': (signed: string) =>
+      bySelf(signed.replace(/"key":"\w+"/, `"key":"${ownId}"`)),
+  };
+  for (const [way, signAnew] of Object.entries(ways)) {
+    await check(
+      fc.tuple(fc.nat(), fc.constantFrom('edit', 'delete', 'insert')),
+      async ([which, how]) => {
+        const report = await verifyChanged((files) => {
+          const lines = files.flatMap((file) =>
+            file.lines.flatMap((line, at) => (line.startsWith('{"seq"') ? [{ file, at }] : [])),
+          );
+          const { file, at } = lines[which % lines.length] ?? assert.fail();
+          const line = file.lines[at] ?? '';
+          const forged = line.replace('LOOP_CLR_FD', 'LOOP_SET_FD');
+          file.lines.splice(at, how === 'insert' ? 0 : 1, ...(how === 'delete' ? [] : [forged]));
+          remakeCheckpoints(files, signAnew);
+        });
+        assert.equal(report.ok, false, way);
+      },
+      Math.ceil(RUNS / 6),
+    );
+    // Not a line is changed, but nothing vouches for that any more.
+    const report = await verifyChanged((files) => remakeCheckpoints(files, signAnew));
+    const expected = way.startsWith('the signatures')
+      ? []
+      : [way.endsWith('own') ? 'unknown_key' : 'checkpoint_altered'];
+    assert.deepEqual(
+      [...new Set(report.findings.map(({ kind }) => kind))].filter((kind) => kind !== 'truncated'),
+      expected,
+    );
+  }
+});
+
+test('who has the log but not the key can put back nothing older, take nothing away and put no other log in its place', async () => {
+  const kinds = async (change: (files: Files, config: AuditConfig) => void): Promise<string[]> => {
+    const { findings } = await verifyChanged(change);
+    return [...new Set(findings.map(({ kind }) => kind))];
+  };
+  const withoutCheckpoints = await kinds((files) => {
+    for (const file of files) {
+      file.lines = file.lines.filter((line) => !line.includes('"kind":"checkpoint"'));
+      write(file);
+    }
+  });
+  assert.deepEqual(withoutCheckpoints, ['unsigned', 'truncated']);
+  // A backup of the whole log from before its last run.
+  const older = await kinds((files) => {
+    let runs = 0;
+    for (const file of files) {
+      file.lines = file.lines.filter((line) => {
+        if (line.includes('"reason":"start"')) runs++;
+        return runs < 3;
+      });
+      if (file.lines.length > 0) write(file);
+      else rmSync(file.path);
+    }
+  });
+  assert.deepEqual(older, ['truncated']);
+  assert.deepEqual(await kinds((files) => files.forEach(({ path }) => void rmSync(path))), ['truncated']);
+  // Signed by the same key, but not by this one's state.
+  const other = {
+    ...template,
+    path: join(folder, 'other', 'audit.ndjson'),
+    key_path: join(folder, 'other', 'key'),
+  };
+  cpSync(template.key_path, other.key_path);
+  const log = await openSink(other);
+  log.write(lineOf(1));
+  await log.close();
+  const replaced = await kinds((files, config) => {
+    for (const { path } of files) rmSync(path);
+    cpSync(other.path, config.path);
+  });
+  assert.deepEqual(replaced, ['other_chain']);
 });

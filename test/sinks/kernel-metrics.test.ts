@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { Inventory } from '../../src/devices/inventory.js';
 import type { DeviceView } from '../../src/devices/view.js';
-import { DURATION_HISTOGRAM_SIZE } from '../../src/kernel/abi.js';
+import { DURATION_HISTOGRAM_SIZE, LOOP_COMMAND } from '../../src/kernel/abi.js';
 import type { HookName, HookOutcome } from '../../src/kernel/hooks.js';
 import type { BpfMap } from '../../src/kernel/native.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
 import type { Receiver, ReceiverClass } from '../../src/kernel/receivers.js';
+import { noCounts } from '../../src/sinks/audit-output.js';
+import { createHostAccesses } from '../../src/sinks/host-accesses.js';
+import { ACTIONS, COMMANDS } from '../../src/sinks/kernel-labels.js';
 import { createKernelMetrics, type KernelMetricsOptions } from '../../src/sinks/kernel-metrics.js';
 import { createMetrics } from '../../src/sinks/metrics.js';
 import { DURATION_BOUNDS_SECONDS } from '../../src/sinks/metrics-source.js';
@@ -72,9 +75,19 @@ function sourceWith(more: Partial<KernelMetricsOptions> = {}) {
     ringBytes: () => ({ available: 0, size: 0 }),
     records: () => ({ produced: 0, delivered: 0, unaccounted: 0 }),
     auditLines: () => ({ written: 0, lost: 0 }),
-    outputCounts: () => ({ otlp: { sent: 3, queue_full: 0, rejected: 1, abandoned: 0 } }),
+    outputs: ['otlp'],
+    outputCounts: () => ({
+      journald: noCounts(),
+      syslog: noCounts(),
+      otlp: { sent: 3, queue_full: 0, rejected: 1, abandoned: 0 },
+    }),
     loopfs: async () => undefined,
     filterMode: () => 'hide',
+    hostAccesses: createHostAccesses(),
+    isContainerGone: () => false,
+    isReady: () => true,
+    startTimeSeconds: 0,
+    gapRecords: () => 0,
     build: { version: '0.1.0', revision: 'abc' },
     ...more,
   });
@@ -95,10 +108,11 @@ const word = (value: bigint): Buffer => {
 
 test('each map has just as many counters as its labels have combinations', () => {
   const { labels } = sourceWith();
+  const commands = COMMANDS.places.length;
   const sizes = {
-    ioctl_counts: labels.commands.length * labels.results.length,
-    ioctl_durations: labels.commands.length,
-    uevent_counts: labels.subsystems.length * labels.actions.length * labels.verdicts.length,
+    ioctl_counts: commands * labels.results.length,
+    ioctl_durations: commands,
+    uevent_counts: labels.subsystems.length * ACTIONS.places.length * labels.verdicts.length,
     delivery_counts: labels.verdicts.length * labels.rules.length,
     // Kinds are numbered from 1.
     event_counts: labels.eventKinds.length + 1,
@@ -124,7 +138,9 @@ test('counters are the sums over all CPUs, each at the place of its labels', () 
   const busy =
     source.labels.commands.indexOf('LOOP_CONFIGURE') * source.labels.results.length +
     source.labels.results.indexOf('EBUSY');
-  putPerCpu(map, busy, (cpu) => word(BigInt(cpu + 1)));
+  const raw =
+    LOOP_COMMAND.LOOP_CONFIGURE * source.labels.results.length + (busy % source.labels.results.length);
+  putPerCpu(map, raw, (cpu) => word(BigInt(cpu + 1)));
   const counts = source.ioctls();
   const sum = (map.cpus * (map.cpus + 1)) / 2;
   assert.equal(counts[busy], sum);
@@ -132,7 +148,29 @@ test('counters are the sums over all CPUs, each at the place of its labels', () 
     Array.from(counts).reduce((total, count) => total + count, 0),
     sum,
   );
-  putPerCpu(map, busy, () => word(0n));
+  putPerCpu(map, raw, () => word(0n));
+});
+
+test('what the old struct’s commands count and take is that of the new one’s', () => {
+  const source = sourceWith();
+  const { commands, results } = source.labels;
+  const map = programs.map('ioctl_counts');
+  const pair = [LOOP_COMMAND.LOOP_GET_STATUS, LOOP_COMMAND.LOOP_GET_STATUS64];
+  for (const command of pair) putPerCpu(map, command * results.length, (cpu) => word(cpu === 0 ? 3n : 0n));
+  const histogram = Buffer.alloc(DURATION_HISTOGRAM_SIZE);
+  histogram.writeBigUInt64LE(5n, 0);
+  for (const command of pair)
+    putPerCpu(programs.map('ioctl_durations'), command, (cpu) =>
+      cpu === 0 ? histogram : Buffer.alloc(DURATION_HISTOGRAM_SIZE),
+    );
+  const at = commands.indexOf('LOOP_GET_STATUS64');
+  assert.equal(commands.includes('LOOP_GET_STATUS'), false);
+  assert.equal(source.ioctls()[at * results.length], 6);
+  assert.equal(source.ioctlDurations()[at]?.buckets[0], 10);
+  for (const command of pair) {
+    putPerCpu(map, command * results.length, () => word(0n));
+    putPerCpu(programs.map('ioctl_durations'), command, () => Buffer.alloc(DURATION_HISTOGRAM_SIZE));
+  }
 });
 
 test('kinds of events begin at the first kind', () => {
@@ -145,7 +183,7 @@ test('durations are summed over all CPUs, bucket by bucket', () => {
   const map = programs.map('ioctl_durations');
   const source = sourceWith();
   const command = source.labels.commands.indexOf('LOOP_CLR_FD');
-  putPerCpu(map, command, () => {
+  putPerCpu(map, LOOP_COMMAND.LOOP_CLR_FD, () => {
     const histogram = Buffer.alloc(DURATION_HISTOGRAM_SIZE);
     histogram.writeBigUInt64LE(2n, 0);
     histogram.writeBigUInt64LE(1n, 7 * 8);
@@ -159,7 +197,7 @@ test('durations are summed over all CPUs, bucket by bucket', () => {
   });
   assert.equal(durations.length, source.labels.commands.length);
   assert.equal(durations[command]?.buckets.length, DURATION_BOUNDS_SECONDS.length);
-  putPerCpu(map, command, () => Buffer.alloc(DURATION_HISTOGRAM_SIZE));
+  putPerCpu(map, LOOP_COMMAND.LOOP_CLR_FD, () => Buffer.alloc(DURATION_HISTOGRAM_SIZE));
 });
 
 test('devices are counted by state and owner, orphans by themselves, with one walk over sysfs', () => {
@@ -251,6 +289,87 @@ test('receivers are counted by class', () => {
       ['foreign_filter', 1],
       ['unfiltered', 0],
     ],
+  );
+});
+
+test('the host’s receivers are counted by whose they are, those of containers not at all', () => {
+  const receiver = (more: Partial<Receiver>) =>
+    ({ class: 'filtered', usernsLevel: 0, uid: 0, command: 'listener', ...more }) as Receiver;
+  const list = [
+    receiver({ command: 'systemd-udevd' }),
+    receiver({ class: 'allowed' }),
+    receiver({}),
+    // Anybody may call himself so.
+    receiver({ command: 'systemd-udevd', uid: 1000 }),
+    receiver({ command: 'systemd-udevd', usernsLevel: 1 }),
+  ];
+  const source = sourceWith({ receivers: () => list });
+  assert.deepEqual(
+    source.labels.hostReceiverKinds.map((kind, at) => [kind, source.hostReceivers()[at]]),
+    [
+      ['udevd', 1],
+      ['allowed', 1],
+      ['other', 2],
+    ],
+  );
+});
+
+test('the rank of a hook is the place of its link, and none while it has none', () => {
+  const outcomes = new Map<HookName, HookOutcome[]>([
+    [
+      'loop_ioctl',
+      [
+        { state: 'failed', link: 'fentry', error: 'x' },
+        { state: 'attached', link: 'kprobe' },
+      ],
+    ],
+    ['uevent_emission', [{ state: 'detached', link: 'fexit' }]],
+  ]);
+  const ranks = sourceWith({ outcomes: () => outcomes }).hookRanks();
+  assert.deepEqual(
+    ranks.filter(({ rank }) => rank !== undefined),
+    [{ hook: 'loop_ioctl', rank: 1 }],
+  );
+  assert.equal(ranks.length, 4);
+});
+
+test('a device leaks when it is bound and its container has gone', () => {
+  const gone = { ...WEB, name: 'gone' };
+  const source = sourceWith({
+    inventory: inventoryOf([
+      device({ container: gone }),
+      device({ container: WEB }),
+      device({}),
+      device({ container: gone, state: 'unbound' }),
+    ]),
+    isContainerGone: ({ name }) => name === 'gone',
+  });
+  assert.equal(source.leaks(), 1);
+});
+
+test('the tables say how full they are', () => {
+  const owners = programs.map('owners');
+  const key = Buffer.from([3, 0, 112, 0]);
+  const entry = Buffer.alloc(owners.valueSize);
+  const before = sourceWith().tableEntries();
+  owners.put(key, entry);
+  const after = sourceWith().tableEntries();
+  owners.delete(key);
+  assert.equal((after[0]?.used ?? 0) - (before[0]?.used ?? 0), 1);
+  assert.deepEqual(
+    after.map(({ size }) => size),
+    [owners.maxEntries, programs.map('userns').maxEntries],
+  );
+});
+
+test('only configured outputs have series', async () => {
+  const lines = async (more: Partial<KernelMetricsOptions>) =>
+    (await createMetrics(sourceWith(more), { deviceInfo: false, deviceInfoLimit: 0 }).renderMetrics())
+      .split('\n')
+      .filter((line) => line.startsWith('loopwarden_audit_output_lines_total'));
+  assert.deepEqual(await lines({ outputs: [] }), []);
+  assert.ok(
+    (await lines({})).includes('loopwarden_audit_output_lines_total{output="otlp",result="rejected"} 1'),
   );
 });
 

@@ -32,6 +32,17 @@ test('each value stands beside its own labels', async () => {
     'loopwarden_ring_bytes{state="size"} 2097152',
     'loopwarden_receivers{class="filtered"} 2',
     'loopwarden_orphans 1',
+    'loopwarden_leaks 2',
+    'loopwarden_host_accesses_total{by="uevent"} 5',
+    'loopwarden_host_receivers{kind="other"} 1',
+    'loopwarden_hook_link_rank{hook="ioctl"} 1',
+    'loopwarden_table_entries{table="user_namespaces",state="used"} 5',
+    'loopwarden_table_entries{table="owners",state="size"} 16384',
+    'loopwarden_gap_records 0',
+    'loopwarden_ready 1',
+    'loopwarden_start_time_seconds 1764000000',
+    'loopwarden_loopfs_device_limit 4096',
+    'loopwarden_loopfs_numbers_left 1044480',
     'loopwarden_program_runs_total{program="uevent_filter"} 6',
     'loopwarden_program_run_seconds_total{program="ioctl_enter"} 0.25',
     'loopwarden_audit_lines_total{result="written"} 9',
@@ -73,6 +84,32 @@ test('while loopfs does not answer there is nothing of it but that', async () =>
     lines.filter((line) => line.startsWith('loopwarden_loopfs')),
     ['loopwarden_loopfs_up 0'],
   );
+});
+
+test('a process of loopfs that is older than the agent does not say all', async () => {
+  const older = { instances: 1, devices: {}, refusals: {} };
+  const lines = await render(metricsFixture({ loopfs: async () => older }), OPTIONS);
+  const names = lines.filter((line) => line.startsWith('loopwarden_loopfs')).join();
+  assert.match(names, /loopfs_instances 1/);
+  assert.doesNotMatch(names, /device_limit|numbers_left/);
+});
+
+test('a rule has a series with the verdict that it decides, and none with the other', async () => {
+  const lines = await render(metricsFixture(), OPTIONS);
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('loopwarden_uevent_deliveries_total')),
+    [
+      'loopwarden_uevent_deliveries_total{verdict="deliver",rule="not_loop"} 10',
+      'loopwarden_uevent_deliveries_total{verdict="hide",rule="holder"} 20',
+    ],
+  );
+});
+
+test('runs of programs and their time are there only where the kernel counts them', async () => {
+  const runs = [{ program: 'ioctl_enter', runs: 0, seconds: 0, missed: 3 }];
+  const lines = await render(metricsFixture({ programRuns: () => runs }), OPTIONS);
+  assert.ok(lines.includes('loopwarden_program_missed_total{program="ioctl_enter"} 3'));
+  assert.ok(!lines.some((line) => line.startsWith('loopwarden_program_run')));
 });
 
 test('a scrape gives the values of its own moment, not sums', async () => {

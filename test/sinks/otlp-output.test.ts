@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { formatAuditLine } from '../../src/sinks/audit-line.js';
 import type { AuditOutput } from '../../src/sinks/audit-output.js';
+import { lineUid } from '../../src/sinks/line-fields.js';
 import { createOtlpOutput, type OtlpOutputOptions } from '../../src/sinks/otlp-output.js';
 import { otlpLogRecord } from '../../src/sinks/otlp-record.js';
 import { VERSION } from '../../src/version.js';
@@ -107,7 +108,7 @@ test('a record has time, severity, event name, body and attributes as OTLP 1.5.0
     container: { runtime: 'docker', id: 'abc', name: 'web' },
     config: { offset: 0n, sizelimit: 0n, flags: 5, blockSize: 512 },
   });
-  const record = otlpLogRecord(text, 1_700_000_001_000);
+  const record = otlpLogRecord(text, 1_700_000_001_000, 'node1');
   assert.deepEqual(
     { ...record, attributes: undefined },
     {
@@ -124,13 +125,17 @@ test('a record has time, severity, event name, body and attributes as OTLP 1.5.0
   assert.equal(attributes.size, record.attributes.length, 'no key is there twice');
   assert.deepEqual(attributes.get('process.pid'), { intValue: '100' });
   assert.deepEqual(attributes.get('container.id'), { stringValue: 'abc' });
-  assert.deepEqual(attributes.get('log.record.uid'), { stringValue: '7' });
+  // Receivers take two records of one uid for one: a number that each run begins anew would lose them lines.
+  assert.deepEqual(attributes.get('log.record.uid'), { stringValue: lineUid(text, 'node1') });
+  assert.notEqual(lineUid(text, 'node1'), lineUid(text, 'node2'));
+  assert.deepEqual(attributes.get('loopwarden.seq'), { intValue: '7' });
+  assert.deepEqual(attributes.get('error.type'), { stringValue: 'EBUSY' });
   assert.deepEqual(attributes.get('loopwarden.command'), { stringValue: 'LOOP_CONFIGURE' });
   assert.deepEqual(attributes.get('loopwarden.caller.userns.id'), { stringValue: String(2n ** 60n) });
   assert.deepEqual(attributes.get('loopwarden.config.flags'), {
     arrayValue: { values: [{ stringValue: 'READ_ONLY' }, { stringValue: 'AUTOCLEAR' }] },
   });
-  assert.equal(otlpLogRecord('{"time":"when","kind":"agent"}', 0).timeUnixNano, '0');
+  assert.equal(otlpLogRecord('{"time":"when","kind":"agent"}', 0, 'node1').timeUnixNano, '0');
 });
 
 test('a collector that is not there yet gets everything when it comes', async (t) => {

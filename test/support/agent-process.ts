@@ -99,16 +99,15 @@ export async function startAgent(
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await exited;
   });
-  const status = await Promise.race([
-    eventually(
-      'the agent greets',
-      () => stdout.includes('\n') && (JSON.parse(stdout) as { metricsUrl: string }),
-      START_MS,
-    ),
-    exited.then((code): never => {
-      throw new Error(`the agent ended with ${code}: ${stderr}`);
-    }),
-  ]);
+  const status = await eventually(
+    'the agent greets',
+    () => {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`the agent ended with ${child.exitCode ?? child.signalCode}: ${stderr}`);
+      return stdout.includes('\n') && (JSON.parse(stdout) as { metricsUrl: string });
+    },
+    START_MS,
+  );
   const cli = (...args: string[]): Promise<Outcome> => command(process.execPath, [MAIN, ...args], env);
   const json = async (...args: string[]): Promise<AuditLine> => {
     const { code, stdout: text, stderr: complaint } = await cli(...args, '--json');

@@ -2,6 +2,7 @@
 
 export const LOOP_SET_FD = 0x4c00;
 export const LOOP_CLR_FD = 0x4c01;
+export const LOOP_GET_STATUS64 = 0x4c05;
 export const LOOP_SET_CAPACITY = 0x4c07;
 export const LOOP_CTL_ADD = 0x4c80;
 export const LOOP_CTL_REMOVE = 0x4c81;

@@ -1,15 +1,9 @@
 /** Storms: loop devices cycled and uevent sockets opened faster than a shell can, and what the sockets heard. */
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { defer } from './defer.js';
-import { host } from './shell.js';
-import { tempFolder } from './temp-folder.js';
+import { buildTool } from './tool.js';
 import { eventually, SLOWNESS } from './wait.js';
-
-/** A folder that has both programs: for machines without a compiler. */
-const PREBUILT = process.env.LOOPWARDEN_TEST_TOOLS;
 
 /** For what has its number and is not yet sent when a socket is about to be closed: who sends it may have been preempted. */
 const GRACE_MS = Math.max(100, 20 * SLOWNESS);
@@ -61,16 +55,7 @@ export interface Judgement {
 }
 
 export async function buildStormTools(t: TestContext): Promise<StormTools> {
-  const folder = PREBUILT ?? tempFolder(t);
-  const build = async (name: string): Promise<string> => {
-    const program = join(folder, name);
-    if (PREBUILT === undefined) {
-      const source = join(PACKAGE_ROOT, `test/support/${name}.c`);
-      await host(`gcc -O2 -Wall -Wextra -Werror -o ${program} ${source}`);
-    }
-    return program;
-  };
-  return { loopStorm: await build('loop-storm'), receiverStorm: await build('receiver-storm') };
+  return { loopStorm: await buildTool(t, 'loop-storm'), receiverStorm: await buildTool(t, 'receiver-storm') };
 }
 
 /** A new uevent socket of the host every `intervalMs`, each open for `lifetimeMs`; the first, the witness, until the end. */

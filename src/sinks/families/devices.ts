@@ -1,0 +1,33 @@
+/** The devices, whose they are, and what the host did with those that are not its own. */
+import type { Registry } from 'prom-client';
+import { labelProduct, type Sample } from '../absolute-metric.js';
+import type { MetricsOptions } from '../metrics.js';
+import type { MetricsSource } from '../metrics-source.js';
+import { addCounter, addFamily, addGauge, addNumber } from './family.js';
+
+export function addDevices(registry: Registry, source: MetricsSource, options: MetricsOptions): void {
+  const { deviceStates: state, ownerClasses: owner_class, hostAccesses: by } = source.labels;
+  const devices = labelProduct({ state, owner_class });
+  addGauge(registry, 'loop_devices', 'Loop devices that exist, by state and kind of owner.', devices, () =>
+    source.devices(),
+  );
+  addNumber(registry, 'orphans', 'Loop devices whose owning user namespace is gone.', () => source.orphans());
+  const leaks = 'Loop devices with a backing file whose container is gone.';
+  addNumber(registry, 'leaks', leaks, () => source.leaks());
+  const accesses =
+    'What processes of the host did with devices that a user namespace owns: ioctls but those that detach or remove, writes to sysfs uevent files. Opens are not seen.';
+  addCounter(registry, 'host_accesses_total', accesses, labelProduct({ by }), () => source.hostAccesses());
+  if (!options.deviceInfo) return;
+  const info = 'Always 1; says who owns a device. At most metrics.device_info_limit.';
+  addFamily(registry, 'gauge', 'loop_device_info', info, () => infoSamples(source, options.deviceInfoLimit));
+}
+
+function infoSamples(source: MetricsSource, limit: number): Sample[] {
+  const samples: Sample[] = [];
+  if (limit === 0) return samples;
+  for (const { device, diskseq, userns, containerId, runtime } of source.deviceInfo(limit)) {
+    samples.push({ labels: { device, diskseq, userns, container_id: containerId, runtime }, value: 1 });
+    if (samples.length === limit) break;
+  }
+  return samples;
+}
