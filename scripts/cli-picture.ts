@@ -12,8 +12,12 @@ import { chromium } from 'playwright-core';
 const MAIN = 'dist/main.js';
 const PICTURE = 'docs/images/commands.png';
 const COLUMNS = 124;
-/** What is typed into the terminal; `{config}` is the demo's. */
-const COMMANDS = ['devices -o NAME,STATE,SIZE,OWNER,CONTAINER,USERNS,HIDDEN,BACK-FILE', 'explain loop1', 'top'];
+/** What is typed into the terminal. */
+const COMMANDS = [
+  'devices -o NAME,STATE,SIZE,OWNER,CONTAINER,USERNS,HIDDEN,BACK-FILE',
+  'explain loop1',
+  'top',
+];
 const PROMPT = '<b class="prompt">#</b> ';
 
 /** Of select graphic rendition, what the commands use. */
@@ -35,7 +39,9 @@ function htmlOf(text: string): string {
   });
 }
 
-const demo = spawn(process.execPath, [MAIN, 'demo', '--speed', '4'], { stdio: ['ignore', 'pipe', 'inherit'] });
+const demo = spawn(process.execPath, [MAIN, 'demo', '--once'], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
 try {
   const config = await configOf();
   const run = (line: string, ...more: string[]): string =>
@@ -77,7 +83,9 @@ async function take(screen: string): Promise<void> {
       .red { color: #ff7b72 } .green { color: #7ee787 } .yellow { color: #f2cc60 }
     </style><pre>${screen}</pre>`);
     const picture = await page.locator('pre').screenshot({ omitBackground: true });
-    const squeezed = execFileSync('pngquant', ['--quality=70-98', '--speed=1', '--strip', '-'], { input: picture });
+    const squeezed = execFileSync('pngquant', ['--quality=70-98', '--speed=1', '--strip', '-'], {
+      input: picture,
+    });
     writeFileSync(PICTURE, squeezed);
     console.log(`${PICTURE}: ${squeezed.length} bytes`);
   } finally {

@@ -1,5 +1,5 @@
 /**
- * Writes the tables of the docs that the code knows better: config keys and exit codes into README.md, metrics into
+ * Writes the tables of the docs that the code knows better: config keys and exit codes into docs/config.md, metrics into
  * docs/metrics.md, alerts into docs/runbook.md, counted series into docs/fleet.md, shapes of cgroups into docs/containers.md,
  * and the man pages; and the dashboards (scripts/dashboards). `--check` compares with what is there and exits 1 if it differs.
  */
@@ -109,7 +109,7 @@ const exits = Object.entries(EXIT).map(
 const table = await metricsTable();
 const [series, fleet] = [await seriesTable(), await fleetTable()];
 const fresh = [
-  update('README.md', (text) =>
+  update('docs/config.md', (text) =>
     between(between(text, 'config', renderConfigReference()), 'exit-codes', exitTable()),
   ),
   update('docs/metrics.md', (text) => between(text, 'metrics', table)),

@@ -36,7 +36,12 @@ import { openPins } from './kernel/pins.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
-import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
+import {
+  openReceivers,
+  ownNetworkNamespace,
+  RECEIVER_CLASSES,
+  RECEIVER_ITERATOR,
+} from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
@@ -241,6 +246,7 @@ async function assemble(
     inventory,
     outcomes: () => hooks.outcomes,
     receivers: receivers.list,
+    networkNamespace: ownNetworkNamespace(),
     ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
     auditLines,
     outputs: config.audit.outputs,

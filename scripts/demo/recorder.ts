@@ -39,7 +39,10 @@ export function createRecorder(addon: NativeAddon, images: string): Recorder {
   const frames: string[] = [];
   const known = new Map<string, string>();
   const callers = new Set<string>();
-  const containers = createContainerResolver({ native: addon, hierarchy: openCgroupHierarchy(addon, () => {}) });
+  const containers = createContainerResolver({
+    native: addon,
+    hierarchy: openCgroupHierarchy(addon, () => {}),
+  });
   let maps: ReadonlyMap<string, BpfMap> = new Map();
   let others: ReadonlySet<string> = new Set();
   let status: () => AgentStatus = () => {

@@ -1,4 +1,4 @@
-/** The Markdown table of all keys, for the README. */
+/** The Markdown table of all keys, for docs/config.md. */
 import { CONFIG_KEYS, type ConfigKey } from './keys.js';
 
 /** One row a key, in the schema's order; ends with a newline. */

@@ -1,5 +1,5 @@
 /**
- * Every key of the config, once. Types, defaults, bounds, help, flags and the README's table come from here.
+ * Every key of the config, once. Types, defaults, bounds, help, flags and the table of docs/config.md come from here.
  *
  * Each key has a description and a default; `flag` in its metadata gives it a command-line flag.
  */

@@ -30,7 +30,7 @@ export function valueFromText(entry: ConfigKey, text: string): unknown {
 export function refuseKey(key: string, where: string): never {
   const known = CONFIG_KEYS.map((entry) => entry.key);
   const nearest = key.includes('.') ? nearestName(key, known) : nearestName(key, CONFIG_SECTIONS);
-  const suggestion = nearest === undefined ? 'the README lists the keys' : `did you mean "${nearest}"?`;
+  const suggestion = nearest === undefined ? 'docs/config.md lists the keys' : `did you mean "${nearest}"?`;
   throw createError('ERR_CONFIG_KEY', { key: clip(key), suggestion }, { where });
 }
 
@@ -41,7 +41,7 @@ export function refuseVariable(name: string): never {
     CONFIG_KEYS.map((entry) => entry.envName),
   );
   const suggestion =
-    nearest === undefined ? 'unset it; the README lists the names' : `did you mean ${nearest}?`;
+    nearest === undefined ? 'unset it; docs/config.md lists the names' : `did you mean ${nearest}?`;
   throw createError('ERR_CONFIG_KEY', { key: clip(name), suggestion }, { where: 'environment' });
 }
 

@@ -148,6 +148,7 @@ export async function startDemoAgent(
       inventory,
       outcomes: () => new Map(stage.hooks().map(({ hook, outcomes }) => [hook, outcomes])),
       receivers: stage.receivers,
+      networkNamespace: stage.receivers().find(({ usernsLevel }) => usernsLevel === 0)?.netns ?? 0,
       ringBytes: () => ({ available: stage.ring().availableBytes, size: stage.ring().sizeBytes }),
       auditLines,
       outputs: config.audit.outputs,

@@ -113,7 +113,8 @@ export function createActivity({
       // owner itself emits.
       const holder = life?.caller?.userns;
       if (holder?.id === owner) count(tallyOf(life?.container, holder, bootNs), 'hiddenUevents');
-      else if (emitter.userns.id === owner) count(tallyOf(container, emitter.userns, bootNs), 'hiddenUevents');
+      else if (emitter.userns.id === owner)
+        count(tallyOf(container, emitter.userns, bootNs), 'hiddenUevents');
       else {
         const userns = tallies.get(owner)?.userns ?? { id: owner, inum: 0 };
         count(tallyOf(life?.container, userns, bootNs), 'hiddenUevents');

@@ -28,6 +28,8 @@ export interface KernelMetricsOptions {
   inventory: Inventory;
   outcomes: () => ReadonlyMap<HookName, readonly HookOutcome[]>;
   receivers: () => readonly Receiver[];
+  /** The host's, by its inum. */
+  networkNamespace: number;
   ringBytes: () => { available: number; size: number };
   auditLines: () => { written: number; lost: number };
   /** Those that are configured. */
@@ -71,7 +73,8 @@ export function createKernelMetrics(options: KernelMetricsOptions): MetricsSourc
       return RECEIVER_CLASSES.map((each) => list.filter((receiver) => receiver.class === each).length);
     },
     hostReceivers: () => {
-      const kinds = options.receivers().map(hostReceiverKind);
+      const { networkNamespace } = options;
+      const kinds = options.receivers().map((receiver) => hostReceiverKind(receiver, networkNamespace));
       return HOST_RECEIVER_KINDS.map((each) => kinds.filter((kind) => kind === each).length);
     },
     hostAccesses() {

@@ -103,7 +103,7 @@ test('an unknown key is refused with line, column and the nearest known one', ()
     refusal(() => parseConfig('c.yaml', 'fliter: {}\n')).line,
     /c\.yaml:1:1: .*did you mean "filter"\?/,
   );
-  assert.match(refusal(() => parseConfig('c.yaml', 'qqqqqq: 1\n')).line, /the README lists the keys/);
+  assert.match(refusal(() => parseConfig('c.yaml', 'qqqqqq: 1\n')).line, /docs\/config\.md lists the keys/);
   for (const name of ['__proto__', 'constructor', 'toString', 'filter.mode']) {
     assert.equal(refusal(() => parseConfig('c.yaml', `${name}: 1\n`)).code, 'ERR_CONFIG_KEY', name);
   }

@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { agentEnvironment, startAgent } from '../support/agent-process.js';
+import { agentEnvironment, killInStart, startAgent } from '../support/agent-process.js';
 import { KILLS, KILLS_IN_STORM, UPGRADES } from '../support/scale.js';
 import { PAUSE_US, ROOM, seesEverySocket, startStorm, stormLines } from '../support/storm-run.js';
 import { startUdevd } from '../support/udevd.js';
 import { useVariant } from '../support/variant.js';
+
+/** After each kill of an agent that runs, in the midst of their starts. */
+const KILLS_IN_STARTS = 3;
 
 /** Each storm has a log of its own; the agents of all of them follow each other on the same pins. */
 async function killInStorm(t: TestContext, kills: number): Promise<void> {
@@ -14,9 +17,16 @@ async function killInStorm(t: TestContext, kills: number): Promise<void> {
   let agent = await startAgent(t, environment);
   const everySocket = await seesEverySocket(agent);
   const storm = await startStorm(t, 100, PAUSE_US);
-  for (let kill = 0; kill < kills; kill++) {
+  let startMs = 0;
+  for (let killed = 0; killed < kills; ) {
     await agent.stop('SIGKILL');
+    killed++;
+    // The next ones do not get as far, or just so.
+    for (let more = 0; startMs > 0 && more < KILLS_IN_STARTS && killed < kills; more++, killed++)
+      await killInStart(t, environment, Math.random() * startMs);
+    const fromMs = performance.now();
     agent = await startAgent(t, environment);
+    startMs = performance.now() - fromMs;
   }
   const { heard, ioctls } = await storm.end();
   await agent.settle();

@@ -40,6 +40,13 @@ test('a hidden uevent counts for whose device it is, not for who sent it; a deli
   );
 });
 
+test('before a life is known a hidden uevent counts for the owner’s container, whose task sends it', () => {
+  const { activity } = createClock();
+  activity.note(ueventEvent({ emitter: caller(CONTAINER) }), undefined, WEB);
+  const [row] = activity.report().rows;
+  assert.deepEqual([row?.container?.id, row?.total.hiddenUevents], [WEB.id, 1]);
+});
+
 test('rates are of the last ten whole seconds, and end when nothing happens any more', () => {
   const { clock, activity } = createClock();
   for (let second = 0; second < 30; second++) {

@@ -72,6 +72,7 @@ function sourceWith(more: Partial<KernelMetricsOptions> = {}) {
     inventory: inventoryOf([]),
     outcomes: () => new Map(),
     receivers: () => [],
+    networkNamespace: 1,
     ringBytes: () => ({ available: 0, size: 0 }),
     records: () => ({ produced: 0, delivered: 0, unaccounted: 0 }),
     auditLines: () => ({ written: 0, lost: 0 }),
@@ -294,13 +295,15 @@ test('receivers are counted by class', () => {
 
 test('the host’s receivers are counted by whose they are, those of containers not at all', () => {
   const receiver = (more: Partial<Receiver>) =>
-    ({ class: 'filtered', usernsLevel: 0, uid: 0, command: 'listener', ...more }) as Receiver;
+    ({ class: 'filtered', usernsLevel: 0, netns: 1, uid: 0, command: 'listener', ...more }) as Receiver;
   const list = [
     receiver({ command: 'systemd-udevd' }),
     receiver({ class: 'allowed' }),
     receiver({}),
     // Anybody may call himself so.
     receiver({ command: 'systemd-udevd', uid: 1000 }),
+    // A rootful container has one of its own.
+    receiver({ command: 'systemd-udevd', netns: 2 }),
     receiver({ command: 'systemd-udevd', usernsLevel: 1 }),
   ];
   const source = sourceWith({ receivers: () => list });
@@ -309,7 +312,7 @@ test('the host’s receivers are counted by whose they are, those of containers 
     [
       ['udevd', 1],
       ['allowed', 1],
-      ['other', 2],
+      ['other', 3],
     ],
   );
 });

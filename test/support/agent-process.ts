@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { createControlClient } from '../../src/web/control-client.js';
 import { defer } from './defer.js';
@@ -70,6 +71,27 @@ export function environmentIn(folder: string, more: NodeJS.ProcessEnv = {}): Age
     ...more,
   };
   return { env, auditPath };
+}
+
+/** Starts an agent and kills it after so many milliseconds, however far it has come by then. It must not have ended by itself. */
+export async function killInStart(t: TestContext, { env }: AgentEnvironment, afterMs: number): Promise<void> {
+  const child = spawn(process.execPath, [MAIN, 'run', '--json'], {
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const exited = exitOf(child);
+  defer(t, async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  await delay(afterMs);
+  child.kill('SIGKILL');
+  await exited;
+  assert.equal(child.signalCode, 'SIGKILL', `the agent ended by itself: ${stderr}`);
 }
 
 /** After the test: no record was lost, and the agent stops well. */
