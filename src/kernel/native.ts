@@ -73,8 +73,6 @@ export interface BpfLink {
   readonly id: number;
   /** Of the program that is attached. */
   readonly programId: number;
-  /** Of that program. */
-  stats(): ProgramStats;
   pin(path: string): void;
   unpin(): void;
   /** For an iterator link: runs it and returns all it wrote, at most `maxBytes` (then throws E2BIG). */
