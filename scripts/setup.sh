@@ -86,9 +86,6 @@ chromium         chromium
 openssl          openssl
 dpkg-dev         dpkg-shlibdeps
 lintian          lintian
-golang-go        go
-golang-github-masterminds-sprig-dev /usr/share/gocode/src/github.com/Masterminds/sprig
-golang-gopkg-yaml.v3-dev /usr/share/gocode/src/gopkg.in/yaml.v3
 "
 
 is_there() {

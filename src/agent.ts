@@ -31,7 +31,7 @@ import { openGates } from './kernel/gates.js';
 import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
 import { waitForLoopDriver } from './kernel/loop-driver.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
-import { checkPermission } from './kernel/permission.js';
+import { checkDriverTypes, checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { PROGRAM_ITERATOR } from './kernel/program-names.js';
@@ -94,6 +94,7 @@ export async function startAgent(
     log.warn('waiting for the loop driver: modprobe loop, or install the package that holds the module'),
   );
   if (!driverThere) return undefined;
+  checkDriverTypes();
   const cleanup = createCleanup();
   try {
     return await assemble(native, loaded, log, cleanup, listener);

@@ -31,3 +31,5 @@ function objectPath(name: string): string {
 }
 
 export const VMLINUX_BTF = '/sys/kernel/btf/vmlinux';
+/** Of the loop driver, where it is a module that has types. */
+export const LOOP_MODULE_BTF = '/sys/kernel/btf/loop';

@@ -8,6 +8,7 @@ import { command } from '../support/shell.js';
 
 let path = '';
 let digest = '';
+let olderDigest = '';
 
 async function build(env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const { code, stdout, stderr } = await command('npm', ['run', '--silent', 'package:deb'], env);
@@ -23,12 +24,12 @@ async function ask(...words: string[]): Promise<string> {
 }
 
 before(async () => {
+  olderDigest = await build({ ...process.env, SOURCE_DATE_EPOCH: '1' });
   digest = await build();
 });
 
 test('a second build has the same bytes, one of another time not', async () => {
-  assert.equal(await build(), digest);
-  assert.notEqual(await build({ ...process.env, SOURCE_DATE_EPOCH: '1' }), digest);
+  assert.notEqual(olderDigest, digest);
   assert.equal(await build(), digest);
 });
 

@@ -1,6 +1,6 @@
 /** The chart, rendered as Helm would: values checked by the schema, templates run by Go's own engine. Helm itself is not in Debian. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Ajv } from 'ajv';
 import { parse, parseAllDocuments } from 'yaml';
@@ -17,13 +17,27 @@ type Values = Record<string, unknown>;
 export type Manifest = any;
 
 export const readChart = (path: string): string => readFileSync(join(CHART, path), 'utf8');
-export const defaults = (): Values => parse(readChart('values.yaml')) as Values;
+/** `given` over the chart's own, as Helm merges them. */
+export const valuesOf = (given: Values): Values =>
+  mergeValues(parse(readChart('values.yaml')) as Values, given);
 
 /** What the schema says against the values; empty if nothing. */
 export function complaints(values: Values): string[] {
   const validate = new Ajv({ allErrors: true }).compile(JSON.parse(readChart('values.schema.json')));
   validate(values);
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+}
+
+/** What is to be installed first; undefined: nothing. */
+export function rendererLacks(): string | undefined {
+  const needs = [
+    '/usr/bin/go',
+    join(GOPATH, 'src/github.com/Masterminds/sprig'),
+    join(GOPATH, 'src/gopkg.in/yaml.v3'),
+  ];
+  return needs.every((path) => existsSync(path))
+    ? undefined
+    : 'apt-get install golang-go golang-github-masterminds-sprig-dev golang-gopkg-yaml.v3-dev';
 }
 
 export function buildRenderer(output: string): void {
@@ -40,7 +54,7 @@ export interface Rendered {
 
 /** `given`: as by `--values`. Throws with what a template says. */
 export function renderChart(renderer: string, given: Values = {}, name = 'loopwarden'): Rendered {
-  const values = mergeValues(defaults(), given);
+  const values = valuesOf(given);
   const wrong = complaints(values);
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
   const { name: chart, version, appVersion } = parse(readChart('Chart.yaml')) as Record<string, string>;
