@@ -1,9 +1,9 @@
 /** A running agent has given its capabilities up, and still does what needs them. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
+import { LOOP_MODULE_BTF, PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { LOOPFS_CAPABILITIES } from '../../src/loopfs/capabilities.js';
 import { agentEnvironment, startAgent } from '../support/agent-process.js';
 import { tempImage } from '../support/image.js';
@@ -77,10 +77,9 @@ test('an agent that keeps loopfs running keeps what loopfs needs, and no more', 
 test('with the capabilities of its unit it starts, and again on what an earlier one left, and counts runs', async (t) => {
   const unit = readFileSync(join(PACKAGE_ROOT, 'packaging/systemd/loopwarden.service'), 'utf8');
   const named = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.replaceAll('CAP_', '+').toLowerCase() ?? '';
-  // Here the loop driver is built in: what CAP_SYS_ADMIN is for is not needed, and nothing else may need it.
-  const bounds = [named, named.replace(/ ?\+sys_admin/, '')].map(
-    (each) => `-all,${each.replaceAll(' ', ',')}`,
-  );
+  // Nothing else may need CAP_SYS_ADMIN than what it is for.
+  const withoutAdmin = existsSync(LOOP_MODULE_BTF) ? [] : [named.replace(/ ?\+sys_admin/, '')];
+  const bounds = [named, ...withoutAdmin].map((each) => `-all,${each.replaceAll(' ', ',')}`);
   const environment = agentEnvironment(t);
   const image = tempImage(t);
   for (const bound of [...bounds, ...bounds]) {
@@ -91,7 +90,9 @@ test('with the capabilities of its unit it starts, and again on what an earlier 
     await monitor.catchUp();
     assert.deepEqual(monitor.loopEvents(), []);
     await agent.settle();
-    assert.equal((await agent.metrics()).get('loopwarden_ready'), 1);
+    const metrics = await agent.metrics();
+    assert.equal(metrics.get('loopwarden_ready'), 1);
+    assert.ok([...metrics.keys()].some((name) => name.startsWith('loopwarden_program_missed_total{')));
     await agent.stop();
   }
 });
