@@ -75,6 +75,7 @@ runc             runc
 busybox-static   busybox
 fuse2fs          fuse2fs
 fdisk            sfdisk
+dmsetup          dmsetup
 systemd-container systemd-nspawn
 systemd          /lib/systemd/systemd-journald
 lxc              lxc-start

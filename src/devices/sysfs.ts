@@ -13,6 +13,7 @@ export interface SysfsLoop {
   readOnly: boolean;
   /** Nothing is attached: null. */
   backing: {
+    /** Empty where it does not fit into a page: sysfs does not tell it then. */
     path: string;
     offset: number;
     sizelimit: number;
@@ -57,8 +58,8 @@ export function triggerUevent(name: string, action: 'add' | 'change'): void {
 }
 
 function readBacking(name: string): SysfsLoop['backing'] {
-  const path = read(name, 'loop/backing_file');
-  if (path === '') return null;
+  const path = readBackingPath(name);
+  if (path === null) return null;
   const flag = (attribute: string): boolean => read(name, `loop/${attribute}`) === '1';
   return {
     path,
@@ -68,6 +69,15 @@ function readBacking(name: string): SysfsLoop['backing'] {
     partscan: flag('partscan'),
     dio: flag('dio'),
   };
+}
+
+/** Null: nothing is attached. */
+function readBackingPath(name: string): string | null {
+  try {
+    return readFileSync(`${SYSFS_BLOCK}/${name}/loop/backing_file`, 'utf8').replace(/\n$/, '') || null;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENAMETOOLONG' ? '' : null;
+  }
 }
 
 function children(name: string): string[] {

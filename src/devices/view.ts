@@ -15,6 +15,7 @@ export interface UsernsView {
 }
 
 export interface BackingView {
+  /** Where it is longer than sysfs tells: its end, as the audit log has it. */
   path: string;
   /** Bytes. */
   offset: number;
@@ -87,7 +88,7 @@ function viewBacking(
 ): BackingView {
   const seen = life !== undefined && life.backing.inode > 0n;
   return {
-    path,
+    path: path || (life?.backing.path ?? ''),
     offset,
     sizelimit,
     autoclear,

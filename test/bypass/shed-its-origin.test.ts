@@ -10,8 +10,8 @@ before = os.getpid()
 enter_new_userns()
 if os.fork() == 0:
     os.setsid()
+    parent = os.getpid()
     if os.fork() == 0:
-        parent = os.getppid()
         while os.getppid() == parent: time.sleep(0.001)
         result = configure(add_device(35001), open_file(sys.argv[1]))
         say([os.getpid(), os.getppid() not in (before, parent), result, userns()])

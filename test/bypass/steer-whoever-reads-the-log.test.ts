@@ -84,6 +84,12 @@ test('a hostile name is text in the log, on the terminal, in the metrics and on 
   assert.equal(page.status, 200);
   assert.match(String(page.headers['content-type']), /^application\/json/);
   assert.ok(!STEERS.test(page.body.replaceAll('\n', '')) || JSON.parse(page.body), 'it is JSON for a script');
-  assert.equal(JSON.parse(page.body).attachedBy.comm, configure.caller.comm);
+  const { state, backing, attachedBy } = JSON.parse(page.body);
+  assert.deepEqual(
+    [state, backing?.path],
+    ['bound', configure.backing.path],
+    'though sysfs does not tell such a path',
+  );
+  assert.equal(attachedBy.comm, configure.caller.comm);
   assert.deepEqual(await stage.hostHears(), []);
 });

@@ -31,11 +31,11 @@ test('each step is its caller’s, and the device belongs to who made it last', 
   assert.deepEqual(
     lines.map(({ command, result, owner }) => [command, result, owner.before, owner.after]),
     [
-      ['LOOP_CTL_ADD', 'ok', undefined, mine],
+      ['LOOP_CTL_ADD', 'ok', 0, mine],
       ['LOOP_CTL_ADD', 'EEXIST', mine, mine],
       ['LOOP_CTL_REMOVE', 'EBUSY', mine, mine],
-      ['LOOP_CTL_REMOVE', 'ok', mine, undefined],
-      ['LOOP_CTL_ADD', 'ok', undefined, theirs],
+      ['LOOP_CTL_REMOVE', 'ok', mine, 0],
+      ['LOOP_CTL_ADD', 'ok', 0, theirs],
     ],
   );
   assert.equal((await stage.agent.ask(`devices/loop${NUMBER}`)).owner.as, 'creator');

@@ -71,9 +71,11 @@ label() { while IFS= read -r line; do printf '%s | %s\n' "$1" "${line%$'\r'}"; d
 # What a test would compile is compiled here: an emulated machine is slow, and its root is read-only.
 rm -rf .cache/vm/tools .cache/vm/variant .cache/vm/tests
 mkdir -p .cache/vm/tools .cache/vm/variant
-for tool in loop-storm receiver-storm; do gcc -O2 -Wall -Wextra -Werror -o ".cache/vm/tools/$tool" "test/support/$tool.c"; done
+for source in test/support/*.c; do
+	gcc -O2 -pthread -Wall -Wextra -Werror -o ".cache/vm/tools/$(basename "$source" .c)" "$source"
+done
 node_modules/.bin/tsx test/vm/build-variant.ts .cache/vm/variant
-node_modules/.bin/esbuild test/kernel/*.test.ts --bundle --platform=node --format=esm --packages=external \
+node_modules/.bin/esbuild test/kernel/*.test.ts test/bypass/*.test.ts --bundle --platform=node --format=esm --packages=external \
 	--outbase=test --outdir=.cache/vm/tests --log-level=warning
 
 # To ask it there takes a minute.
@@ -93,6 +95,8 @@ pattern_for() {
 	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown)' ;;
 	# Partitions in containers on one machine only: emulated, they take two minutes.
 	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions)' ;;
+	# Attacks that go otherwise, or only, where there are trampolines and a device-mapper.
+	"6.12 bpf" | "newest bpf") echo 'test/(kernel/(matrix|storm)|bypass/(map|act-on|overhear))' ;;
 	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown)' ;;
 	*) echo 'test/kernel/(matrix|storm)' ;;
 	esac
