@@ -216,6 +216,7 @@ struct sock_common {
 };
 struct bpf_prog_aux {
 	__u32 id;
+	char name[16];
 };
 /* enum bpf_prog_type's slot for a classic filter that was migrated is BPF_PROG_TYPE_UNSPEC. */
 struct bpf_prog {
@@ -271,6 +272,10 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+struct bpf_iter__bpf_prog {
+	struct bpf_iter_meta *meta;
+	struct bpf_prog *prog;
 };
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;

@@ -23,10 +23,13 @@
 #include "mount_namespace.h"
 #include "namespace.h"
 #include "object.h"
+#include "privileged_thread.h"
+#include "process_view.h"
 #include "program.h"
 #include "receiver_socket.h"
 #include "receiver_watch.h"
 #include "ring_reader.h"
+#include "service_notify.h"
 #include "uevent_listener.h"
 #include "uevent_sender.h"
 #include "uevent_source.h"
@@ -148,6 +151,11 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<ProbeBpf>("probeBpf"),
 	    Export<MountBpffs>("mountBpffs"),
 	    Export<Ioctl>("ioctl"),
+	    Export<DropCapabilities>("dropCapabilities"),
+	    Export<ProcessExecutable>("processExecutable"),
+	    Export<ProcessNamespace>("processNamespace"),
+	    Export<ListNamespaces>("listNamespaces"),
+	    Export<NotifyService>("notifyService"),
 	};
 	napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
 	return exports;

@@ -2,9 +2,7 @@
 #include "capabilities.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +11,7 @@
 
 #include "arguments.h"
 #include "errors.h"
+#include "thread_capabilities.h"
 
 namespace loopwarden
 {
@@ -52,20 +51,6 @@ int DropBounding(uint64_t keep)
 	return 0;
 }
 
-int DropOwn(uint64_t keep)
-{
-	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct words[_LINUX_CAPABILITY_U32S_3] = {};
-	if (syscall(SYS_capget, &header, words))
-		return errno;
-	for (int word = 0; word < _LINUX_CAPABILITY_U32S_3; word++) {
-		words[word].permitted &= static_cast<uint32_t>(keep >> (32 * word));
-		words[word].effective = words[word].permitted;
-		words[word].inheritable = 0;
-	}
-	return syscall(SYS_capset, &header, words) ? errno : 0;
-}
-
 } // namespace
 
 Napi::Value ExecWithCapabilities(const Napi::CallbackInfo &info)
@@ -79,12 +64,10 @@ Napi::Value ExecWithCapabilities(const Napi::CallbackInfo &info)
 		argv.push_back(&text[0]);
 	argv.push_back(nullptr);
 
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	int error = DropBounding(keep);
-	if (!error)
-		error = DropOwn(keep);
-	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		error = errno;
+	// Without CAP_SETPCAP it stays as it is, and no_new_privs keeps the next program from using it.
+	if (!error || error == EPERM)
+		error = LimitThread(keep);
 	if (error)
 		ThrowErrno(env, "dropCapabilities", error);
 	// Node keeps even these from its children.

@@ -13,6 +13,7 @@
 
 #include "arguments.h"
 #include "errors.h"
+#include "privileged_thread.h"
 #include "unique_fd.h"
 
 namespace loopwarden
@@ -56,13 +57,18 @@ Napi::Value CgroupPath(const Napi::CallbackInfo &info)
 	handle.head.handle_bytes = sizeof(id);
 	handle.head.handle_type = kKernfsHandle;
 	memcpy(handle.head.f_handle, &id, sizeof(id));
-	UniqueFd folder(
-	    open_by_handle_at(hierarchy.Get(), &handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	UniqueFd folder;
+	int error = 0;
+	RunPrivileged([&] {
+		folder.Reset(open_by_handle_at(hierarchy.Get(), &handle.head,
+					       O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		error = folder ? 0 : errno;
+	});
 	// ESTALE: no cgroup has it (any more); ENOTDIR: it is a file's.
-	if (!folder && (errno == ESTALE || errno == ENOTDIR))
+	if (error == ESTALE || error == ENOTDIR)
 		return env.Null();
-	if (!folder)
-		ThrowErrno(env, "cgroupPath", errno, mount);
+	if (error)
+		ThrowErrno(env, "cgroupPath", error, mount);
 	char path[PATH_MAX];
 	std::string link = "/proc/self/fd/" + std::to_string(folder.Get());
 	ssize_t length = readlink(link.c_str(), path, sizeof(path));

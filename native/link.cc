@@ -10,7 +10,6 @@
 #include "arguments.h"
 #include "bpf_fd.h"
 #include "errors.h"
-#include "program.h"
 
 namespace loopwarden
 {
@@ -53,7 +52,6 @@ void Link::Register(Napi::Env env)
 	Define(env, {
 			Get<&Link::Id>("id"),
 			Get<&Link::ProgramId>("programId"),
-			Call<&Link::Stats>("stats"),
 			Call<&Link::Pin>("pin"),
 			Call<&Link::Unpin>("unpin"),
 			Call<&Link::ReadIterator>("readIterator"),
@@ -86,14 +84,6 @@ Napi::Value Link::Id(const Napi::CallbackInfo &info)
 Napi::Value Link::ProgramId(const Napi::CallbackInfo &info)
 {
 	return Napi::Number::New(info.Env(), About(info.Env(), "programId").prog_id);
-}
-
-Napi::Value Link::Stats(const Napi::CallbackInfo &info)
-{
-	UniqueFd program(bpf_prog_get_fd_by_id(About(info.Env(), "stats").prog_id));
-	if (!program)
-		ThrowErrno(info.Env(), "stats", errno);
-	return ProgramStats(info.Env(), "stats", program.Get());
 }
 
 Napi::Value Link::Pin(const Napi::CallbackInfo &info)

@@ -48,7 +48,6 @@ class Link : public Wrapped<Link, LinkState>
 	struct bpf_link_info About(Napi::Env env, const char *operation);
 	Napi::Value Id(const Napi::CallbackInfo &info);
 	Napi::Value ProgramId(const Napi::CallbackInfo &info);
-	Napi::Value Stats(const Napi::CallbackInfo &info);
 	Napi::Value Pin(const Napi::CallbackInfo &info);
 	Napi::Value Unpin(const Napi::CallbackInfo &info);
 	Napi::Value ReadIterator(const Napi::CallbackInfo &info);

@@ -46,6 +46,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<AttachMount>("attachMount"),
 	    Export<PlaceHostMount>("placeHostMount"),
 	    Export<Unmount>("unmount"),
+	    Export<HostMountInfo>("hostMountInfo"),
 	    Export<CallLoopControl>("callLoopControl"),
 	    Export<ClearLoop>("clearLoop"),
 	    Export<RescanLoop>("rescanLoop"),

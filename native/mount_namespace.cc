@@ -66,6 +66,12 @@ void BecomeContainerRoot(const MountNamespaceState &state)
 		throw Failure{EPERM, "setfsuid", ""};
 }
 
+bool IsNamespace(const char *path, const struct stat &other)
+{
+	struct stat status;
+	return !stat(path, &status) && status.st_ino == other.st_ino;
+}
+
 uint64_t HostDevice(const char *path)
 {
 	struct stat status;
@@ -241,11 +247,11 @@ Napi::Value MountNamespace::Open(const Napi::CallbackInfo &info)
 	opened->pid = pid;
 	opened->start_ticks = start;
 	auto mounts = OpenMounts(env, "openMountNamespace", *opened);
-	struct stat own;
 	struct stat theirs;
-	if (stat("/proc/self/ns/mnt", &own) || fstat(mounts->Get(), &theirs))
+	if (fstat(mounts->Get(), &theirs))
 		ThrowErrno(env, "openMountNamespace", errno);
-	if (own.st_ino == theirs.st_ino)
+	// Pid 1's too: a service manager may have given this process one of its own.
+	if (IsNamespace("/proc/self/ns/mnt", theirs) || IsNamespace("/proc/1/ns/mnt", theirs))
 		ThrowReason(env, "openMountNamespace", EXDEV, "pid " + std::to_string(pid),
 			    "it has the host's own mount namespace");
 	return RunInThread(env, "openMountNamespace", [opened, mounts, root]() -> Finish {

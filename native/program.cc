@@ -59,20 +59,6 @@ UniqueFd AttachToItsTarget(const ProgramState &program)
 
 } // namespace
 
-Napi::Value ProgramStats(Napi::Env env, const char *operation, int fd)
-{
-	struct bpf_prog_info program = {};
-	__u32 size = sizeof(program);
-	if (bpf_obj_get_info_by_fd(fd, &program, &size))
-		ThrowErrno(env, operation, errno);
-	auto number = [env](uint64_t value) { return Napi::BigInt::New(env, value); };
-	Napi::Object stats = Napi::Object::New(env);
-	stats.Set("runs", number(program.run_cnt));
-	stats.Set("runNs", number(program.run_time_ns));
-	stats.Set("missed", number(program.recursion_misses));
-	return stats;
-}
-
 void Program::Register(Napi::Env env)
 {
 	Define(env, {
@@ -128,7 +114,17 @@ Napi::Value Program::VerifiedInstructions(const Napi::CallbackInfo &info)
 
 Napi::Value Program::Stats(const Napi::CallbackInfo &info)
 {
-	return ProgramStats(info.Env(), "stats", state_->fd.Get());
+	Napi::Env env = info.Env();
+	struct bpf_prog_info program = {};
+	__u32 size = sizeof(program);
+	if (bpf_obj_get_info_by_fd(state_->fd.Get(), &program, &size))
+		ThrowErrno(env, "stats", errno);
+	auto number = [env](uint64_t value) { return Napi::BigInt::New(env, value); };
+	Napi::Object stats = Napi::Object::New(env);
+	stats.Set("runs", number(program.run_cnt));
+	stats.Set("runNs", number(program.run_time_ns));
+	stats.Set("missed", number(program.recursion_misses));
+	return stats;
 }
 
 Napi::Value Program::Attach(const Napi::CallbackInfo &info)

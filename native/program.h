@@ -15,9 +15,6 @@ struct bpf_program;
 namespace loopwarden
 {
 
-// Of the loaded program behind `fd`: how often it ran, for how long, and how often the kernel left it out.
-Napi::Value ProgramStats(Napi::Env env, const char *operation, int fd);
-
 struct ProgramState {
 	UniqueFd fd;
 	std::string name;

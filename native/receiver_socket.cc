@@ -10,6 +10,7 @@
 
 #include "arguments.h"
 #include "errors.h"
+#include "privileged_thread.h"
 #include "program.h"
 #include "uevent_socket.h"
 
@@ -63,7 +64,8 @@ Napi::Value ReceiverSocket::Open(const Napi::CallbackInfo &info)
 	int pid = NumberArgument(info, 0, "pid", 1, INT_MAX);
 	int fd = NumberArgument(info, 1, "fd", 0, INT_MAX);
 	auto state = std::make_unique<ReceiverState>();
-	int error = TakeUeventSocket(pid, fd, state->socket);
+	int error = 0;
+	RunPrivileged([&] { error = TakeUeventSocket(pid, fd, state->socket); });
 	if (error)
 		ThrowErrno(info.Env(), "openReceiver", error,
 			   "pid " + std::to_string(pid) + " fd " + std::to_string(fd));

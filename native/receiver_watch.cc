@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstring>
 #include <ctime>
+#include <future>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -24,6 +25,7 @@
 #include "errors.h"
 #include "map.h"
 #include "program.h"
+#include "thread_capabilities.h"
 #include "uevent_socket.h"
 
 namespace loopwarden
@@ -135,6 +137,7 @@ class WatchThread
 	std::mutex mutex_;
 	UniqueFd program_;
 	std::atomic<bool> stopping_{false};
+	std::promise<void> settled_;
 	std::thread thread_;
 };
 
@@ -169,6 +172,7 @@ void WatchThread::Start(const MapState &map, UniqueFd program, Napi::Function on
 		ThrowErrno(env_, "watchReceivers", EAGAIN);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, nullptr);
+	settled_.get_future().wait();
 	// Runs before Node takes the thread-safe function away, which was made earlier.
 	napi_add_env_cleanup_hook(env_, OnEnvironmentEnds, this);
 }
@@ -195,6 +199,9 @@ void WatchThread::Run() noexcept
 	// Refused without CAP_SYS_NICE or inside some cgroups; an ordinary thread is only slower.
 	pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters);
 	pthread_setname_np(pthread_self(), "lw-receivers");
+	// For pidfd_getfd(2); from its first moment all that it may do, and kept when the others give up theirs.
+	OwnCapabilities own(CapabilityBit(CAP_SYS_PTRACE));
+	settled_.set_value();
 	struct pollfd sources[] = {
 	    {ring_buffer__epoll_fd(ring_), POLLIN, 0},
 	    {wake_.Get(), POLLIN, 0},

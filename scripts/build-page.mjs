@@ -8,7 +8,7 @@ const OUTPUT = 'dist/page';
 
 rmSync(OUTPUT, { recursive: true, force: true });
 mkdirSync(OUTPUT, { recursive: true });
-await build({
+const { metafile } = await build({
   entryPoints: { app: `${SOURCES}/app.ts` },
   bundle: true,
   minify: true,
@@ -16,9 +16,12 @@ await build({
   target: ['chrome109', 'firefox115', 'safari16.4'],
   tsconfig: `${SOURCES}/tsconfig.json`,
   legalComments: 'inline',
+  metafile: true,
   outfile: `${OUTPUT}/app.js`,
   logLevel: 'warning',
 });
+// For who ships the bundle: whose code is in it (scripts/deb-copyright.ts).
+writeFileSync('dist/.page.json', JSON.stringify(metafile));
 await build({
   stdin: {
     contents: "@import 'uplot/dist/uPlot.min.css';\n@import './style.css';",

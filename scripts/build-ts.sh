@@ -17,7 +17,7 @@ touch dist/.stamp.next
 rm -f dist/*.js
 # What comes as CommonJS asks for Node's own modules by `require`, which a module does not have.
 node_modules/.bin/esbuild main=src/main.ts password-worker=src/web/password-worker.ts --bundle --platform=node --target=node20 --format=esm --splitting \
-	--outdir=dist --external:node-gyp-build --log-level=warning \
+	--outdir=dist --metafile=dist/.bundle.json --external:node-gyp-build --log-level=warning \
 	--banner:js="import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);"
 chmod +x dist/main.js
 node scripts/build-page.mjs

@@ -107,7 +107,7 @@ async function startListeners(): Promise<void> {
 }
 
 async function start(): Promise<void> {
-  agent = await startAgent(loaded, log, new AbortController().signal, recorder.native);
+  agent = await startAgent(loaded, log, new AbortController().signal, { native: recorder.native });
 }
 
 /** While there is no agent: as it was. */

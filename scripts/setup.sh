@@ -85,6 +85,8 @@ zsh              zsh
 fish             fish
 chromium         chromium
 openssl          openssl
+dpkg-dev         dpkg-shlibdeps
+lintian          lintian
 "
 
 is_there() {

@@ -9,7 +9,7 @@ import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
 import { createDeviceMaker } from './devices/device-making.js';
-import { createInventory } from './devices/inventory.js';
+import { createInventory, thisHost } from './devices/inventory.js';
 import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
@@ -24,15 +24,17 @@ import { createContainerResolver } from './identity/resolver.js';
 import { DROP_REASON_NAMES } from './kernel/abi.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
 import { chooseHooks, LISTENER_PROGRAM, refusedProgram } from './kernel/attach.js';
+import { dropCapabilities } from './kernel/capabilities.js';
 import { readCounters } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { openGates } from './kernel/gates.js';
 import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
 import { waitForLoopDriver } from './kernel/loop-driver.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
-import { checkPermission } from './kernel/permission.js';
+import { checkDriverTypes, checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
+import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
 import {
   openReceivers,
@@ -41,7 +43,9 @@ import {
   RECEIVER_ITERATOR,
 } from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
+import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
+import type { PassedListener } from './notify/passed-listener.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
@@ -65,8 +69,17 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
+export interface AgentOptions {
+  /** Another one that does the same and tells of it. */
+  native?: NativeAddon;
+  /** For the public pages, in the place of one by the config. */
+  listener?: PassedListener | undefined;
+}
+
+const ITERATORS = [RECEIVER_ITERATOR, PROCESS_ITERATOR, PROGRAM_ITERATOR];
+
 /**
- * Undefined: `stop` came while it waited for the loop driver. `native`: another one that does the same and tells of it.
+ * Undefined: `stop` came while it waited for the loop driver.
  *
  * @throws every error of the table that can happen at a start
  */
@@ -74,16 +87,17 @@ export async function startAgent(
   loaded: LoadedConfig,
   log: Logger,
   stop: AbortSignal,
-  native: NativeAddon = loadNative(),
+  { native = loadNative(), listener }: AgentOptions = {},
 ): Promise<Agent | undefined> {
   checkPermission(native);
   const driverThere = await waitForLoopDriver(stop, () =>
     log.warn('waiting for the loop driver: modprobe loop, or install the package that holds the module'),
   );
   if (!driverThere) return undefined;
+  checkDriverTypes();
   const cleanup = createCleanup();
   try {
-    return await assemble(native, loaded, log, cleanup);
+    return await assemble(native, loaded, log, cleanup, listener);
   } catch (error) {
     await cleanup
       .run()
@@ -97,6 +111,7 @@ async function assemble(
   loaded: LoadedConfig,
   log: Logger,
   cleanup: Cleanup,
+  listener: PassedListener | undefined,
 ): Promise<Agent> {
   const { config } = loaded;
   let started = false;
@@ -138,15 +153,22 @@ async function assemble(
   const owners = programs.map('owners');
   const registry = createRegistry(partShift);
   const containers = createContainerResolver({
+    native,
     hierarchy: openCgroupHierarchy(native, (reason) =>
       log.warn({ reason }, 'cgroups are found by their processes only: containers that end soon go unnamed'),
     ),
   });
-  const inventory = createInventory({ owners, userns: programs.map('userns') }, registry, containers);
+  const inventory = createInventory(
+    { owners, userns: programs.map('userns') },
+    registry,
+    containers,
+    thisHost(native),
+  );
   const delivery = () =>
     hooks.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
   const receivers = openReceivers(native, {
     iterator: programs.program(RECEIVER_ITERATOR),
+    programIterator: programs.program(PROGRAM_ITERATOR),
     delivery,
     allowedCookies: programs.map('allowed_receivers'),
     allow: config.receivers.allow,
@@ -250,8 +272,9 @@ async function assemble(
     : undefined;
   cleanup.add(() => page?.close());
   const pages = await startPublicServer({
-    address: config.http.address,
-    port: config.http.port,
+    address: listener?.address ?? config.http.address,
+    port: listener?.port ?? config.http.port,
+    listener: listener?.server,
     metrics,
     health,
     page,
@@ -295,6 +318,13 @@ async function assemble(
   if (pins.foreignRings.length > 0) await auditLog.flush();
   pins.dropOtherLayouts();
   filter.setMode(config.filter.mode);
+  // All is attached and open. A process of loopfs that is started again needs its own from here.
+  const left = dropCapabilities(
+    native,
+    programs.map('settings'),
+    config.loopfs.serve ? LOOPFS_CAPABILITIES : 0,
+  );
+  log.info({ left }, 'capabilities given up');
   let dropsSeen = 0;
   let unaccountedSeen = 0;
   let pinsMissed = false;
@@ -345,11 +375,7 @@ async function assemble(
       const reused = isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
       try {
         const loaded = loadPrograms(native, {
-          programs: [
-            ...(reused ? [LISTENER_PROGRAM] : hooks.programs()),
-            RECEIVER_ITERATOR,
-            PROCESS_ITERATOR,
-          ],
+          programs: [...(reused ? [LISTENER_PROGRAM] : hooks.programs()), ...ITERATORS],
           reuse: pins.found,
           sizes: mapSizes(config),
         });
@@ -434,7 +460,7 @@ async function assemble(
   }
 
   function loadedPrograms(): AgentStatus['programs'] {
-    const names = [...hooks.programs(), RECEIVER_ITERATOR, PROCESS_ITERATOR];
+    const names = [...hooks.programs(), ...ITERATORS];
     return names.flatMap((name) => {
       // A hook that took another link at its first try has its programs elsewhere.
       const source = [...extra, programs].find((each) => each.hasProgram(name));

@@ -94,6 +94,11 @@ export const ERRORS = {
     message: 'cannot listen on {address}: {reason}',
     nextStep: 'stop the program that has the port, or change http.address or http.port',
   },
+  ERR_PASSED_SOCKET: {
+    exitCode: EXIT.usage,
+    message: 'the socket that the service manager passes cannot be used: {reason}',
+    nextStep: 'have loopwarden.socket listen on one TCP address, or disable it',
+  },
   ERR_WEB_CONFIG: {
     exitCode: EXIT.usage,
     message: 'cannot use the web config: {reason}',
@@ -223,6 +228,11 @@ export const ERRORS = {
     exitCode: EXIT.usage,
     message: 'the container’s device cgroup would refuse its loop devices: {reason}',
     nextStep: 'add to linux.resources.devices of the bundle: {rules}',
+  },
+  ERR_CAPABILITIES: {
+    exitCode: EXIT.notPermitted,
+    message: 'the agent cannot give up its capabilities: {reason}',
+    nextStep: 'let it call capset(2) and prctl(2): a seccomp filter around it may refuse them',
   },
   ERR_RECORDING: {
     exitCode: EXIT.usage,

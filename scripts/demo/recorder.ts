@@ -39,7 +39,10 @@ export function createRecorder(addon: NativeAddon, images: string): Recorder {
   const frames: string[] = [];
   const known = new Map<string, string>();
   const callers = new Set<string>();
-  const containers = createContainerResolver({ hierarchy: openCgroupHierarchy(addon, () => {}) });
+  const containers = createContainerResolver({
+    native: addon,
+    hierarchy: openCgroupHierarchy(addon, () => {}),
+  });
   let maps: ReadonlyMap<string, BpfMap> = new Map();
   let others: ReadonlySet<string> = new Set();
   let status: () => AgentStatus = () => {
@@ -79,7 +82,7 @@ export function createRecorder(addon: NativeAddon, images: string): Recorder {
       'loops',
       listLoops().filter(({ name }) => !others.has(name)),
     ),
-    ...changed('populated', knownOf(populatedUserNamespaces())),
+    ...changed('populated', knownOf(populatedUserNamespaces(addon))),
   });
 
   /** Of all namespaces only those that the programs know: the others are nobody's business. */

@@ -5,6 +5,7 @@ import { deviceRuleTexts } from '../loopfs/device-rules.js';
 import type { HostReport } from '../loopfs/host-instance.js';
 import type { InstanceReport, ReapReport } from '../loopfs/reports.js';
 import type { LoopfsProcess } from '../loopfs-process.js';
+import { createServiceNotifier, type ServiceNotifier } from '../notify/service-notifier.js';
 import { createControlClient } from '../web/control-client.js';
 import type { Command, CommandContext, CommandGroup } from './command.js';
 import { table, terminalColumns } from './table.js';
@@ -22,26 +23,40 @@ const serve: Command = {
       stop.signal.addEventListener('abort', () => resolve());
     });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-    const loopfs = await start(loaded.config, stop.signal);
+    const { loopfs, notifier } = await start(loaded.config, stop.signal);
     print(`loopwarden loopfs is serving; socket ${loaded.config.loopfs.socket}`);
+    notifier.ready(`socket ${loaded.config.loopfs.socket}`);
     await stopped;
+    notifier.stopping();
     await loopfs.stop();
     return EXIT.ok;
   },
 };
 
+interface Service {
+  loopfs: LoopfsProcess;
+  notifier: ServiceNotifier;
+}
+
 /** Loaded only here: the other commands start faster without pino and the native module. */
-async function start(config: CommandContext['loaded']['config'], stop: AbortSignal): Promise<LoopfsProcess> {
-  const [{ dropCapabilities }, { loadLoopfsModule }, { startLoopfs }, { createAgentLog }] = await Promise.all(
-    [
+async function start(config: CommandContext['loaded']['config'], stop: AbortSignal): Promise<Service> {
+  const [{ dropCapabilities }, { loadLoopfsModule }, { startLoopfs }, { createAgentLog }, { loadNative }] =
+    await Promise.all([
       import('../loopfs/capabilities.js'),
       import('../loopfs/native.js'),
       import('../loopfs-process.js'),
       import('../sinks/agent-log.js'),
-    ],
-  );
+      import('../kernel/native.js'),
+    ]);
   if (process.geteuid?.() === 0) dropCapabilities(loadLoopfsModule());
-  return startLoopfs(config, createAgentLog({ level: config.log.level }), { stop });
+  const log = createAgentLog({ level: config.log.level });
+  // Only now: the process before had the same to say.
+  const notifier = createServiceNotifier({
+    native: loadNative(),
+    env: process.env,
+    onError: (reason) => log.warn({ reason }, 'the service manager cannot be told'),
+  });
+  return { loopfs: await startLoopfs(config, log, { stop }), notifier };
 }
 
 const create: Command = {

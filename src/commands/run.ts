@@ -3,16 +3,31 @@ import { once } from 'node:events';
 import type { Agent } from '../agent.js';
 import type { LoadedConfig } from '../config/load.js';
 import { EXIT, type ExitCode } from '../errors.js';
+import { takePassedListener } from '../notify/passed-listener.js';
+import { createServiceNotifier, type ServiceNotifier } from '../notify/service-notifier.js';
 import type { Command } from './command.js';
 import { table } from './table.js';
 
+interface Service {
+  agent: Agent;
+  notifier: ServiceNotifier;
+}
+
 /** Loaded only here: the other commands start faster without pino and prom-client. */
-async function start(loaded: LoadedConfig, stop: AbortSignal): Promise<Agent | undefined> {
-  const [{ startAgent }, { createAgentLog }] = await Promise.all([
+async function start(loaded: LoadedConfig, stop: AbortSignal): Promise<Service | undefined> {
+  const [{ startAgent }, { createAgentLog }, { loadNative }] = await Promise.all([
     import('../agent.js'),
     import('../sinks/agent-log.js'),
+    import('../kernel/native.js'),
   ]);
-  return startAgent(loaded, createAgentLog({ level: loaded.config.log.level }), stop);
+  const log = createAgentLog({ level: loaded.config.log.level });
+  const notifier = createServiceNotifier({
+    native: loadNative(),
+    env: process.env,
+    onError: (reason) => log.warn({ reason }, 'the service manager cannot be told'),
+  });
+  const agent = await startAgent(loaded, log, stop, { listener: await takePassedListener(process.env) });
+  return agent && { agent, notifier };
 }
 
 export const run: Command = {
@@ -26,14 +41,17 @@ export const run: Command = {
     const stop = new AbortController();
     const stopped = once(stop.signal, 'abort');
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-    let agent: Agent | undefined;
+    let service: Service | undefined;
     // From the start on: it must not end an agent that is not ready for it.
-    process.on('SIGHUP', () => void agent?.reopenLog());
-    agent = await start(loaded, stop.signal);
-    if (agent === undefined) return EXIT.ok;
+    process.on('SIGHUP', () => void service?.agent.reopenLog());
+    service = await start(loaded, stop.signal);
+    if (service === undefined) return EXIT.ok;
+    const { agent, notifier } = service;
+    notifier.ready(`filter ${agent.status().filterMode}; ${agent.status().metricsUrl}`);
     // With the audit log on stdout the greeting would be a line that is no record.
     if (loaded.config.audit.path !== '-') print(json ? agent.status() : greeting(agent));
     await stopped;
+    notifier.stopping();
     await agent.stop();
     return EXIT.ok;
   },

@@ -1,7 +1,7 @@
 /** What devices there are, and whose: asked by scrapes, the API and the commands. */
 import type { ContainerResolver } from '../identity/resolver.js';
 import type { UsernsEntry } from '../kernel/abi.js';
-import type { BpfMap } from '../kernel/native.js';
+import type { BpfMap, NativeAddon } from '../kernel/native.js';
 import { livingUserNamespaces, populatedUserNamespaces } from './namespaces.js';
 import { ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
@@ -25,7 +25,7 @@ export interface HostView {
 /** A walk over /proc is the dear part; a namespace that died is noticed this much later. */
 const LIVING_MAX_AGE_MS = 5000;
 
-function thisHost(): HostView {
+export function thisHost(native: Pick<NativeAddon, 'listNamespaces'>): HostView {
   let populated: Set<number> = new Set();
   let populatedAtMs = Number.NEGATIVE_INFINITY;
   return {
@@ -33,7 +33,7 @@ function thisHost(): HostView {
     readLoop,
     populatedUserNamespaces() {
       if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
-        populated = populatedUserNamespaces();
+        populated = populatedUserNamespaces(native);
         populatedAtMs = performance.now();
       }
       return populated;
@@ -45,7 +45,7 @@ export function createInventory(
   maps: { owners: BpfMap; userns: BpfMap },
   registry: Registry,
   containers: Pick<ContainerResolver, 'containerOfUserns'>,
-  host = thisHost(),
+  host: HostView,
 ): Inventory {
   const living = (known: ReadonlyMap<bigint, UsernsEntry>, needed: boolean): Set<bigint> =>
     needed ? livingUserNamespaces(known, host.populatedUserNamespaces()) : new Set();

@@ -1,18 +1,15 @@
 /** Which user namespaces still have a process in them. */
-import { readdirSync, readlinkSync } from 'node:fs';
 import type { UsernsEntry } from '../kernel/abi.js';
+import type { NativeAddon } from '../kernel/native.js';
 
 /**
  * Inums of the user namespaces of all processes. One that lives on only through a bind mount or an open descriptor
  * is not among them.
  */
-export function populatedUserNamespaces(): Set<number> {
+export function populatedUserNamespaces(native: Pick<NativeAddon, 'listNamespaces'>): Set<number> {
+  const pairs = native.listNamespaces('user');
   const inums = new Set<number>();
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    const inum = inumOf(`/proc/${pid}/ns/user`);
-    if (inum !== undefined) inums.add(inum);
-  }
+  for (let at = 0; at < pairs.length; at += 8) inums.add(pairs.readUInt32LE(at + 4));
   return inums;
 }
 
@@ -38,12 +35,4 @@ function newestOfEachInum(known: ReadonlyMap<bigint, UsernsEntry>): [bigint, Use
       newest.set(entry.inum, [id, entry]);
   }
   return [...newest.values()];
-}
-
-function inumOf(path: string): number | undefined {
-  try {
-    return Number(/\[(\d+)\]/.exec(readlinkSync(path))?.[1]);
-  } catch {
-    return undefined;
-  }
 }

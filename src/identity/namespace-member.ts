@@ -1,7 +1,11 @@
 /** A living process of a namespace: what it is in, one that has ended was in too. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import type { NativeAddon } from '../kernel/native.js';
 
 export type NamespaceKind = 'mnt' | 'user';
+
+/** In the host's namespaces, also where the agent has a mount namespace of its own. */
+export const HOST_PID = 1;
 
 /** A walk over /proc: no more often than this, whatever containers do. */
 const WALK_INTERVAL_MS = 1000;
@@ -11,20 +15,22 @@ export interface NamespaceMembers {
   cgroupText(kind: NamespaceKind, inum: number): string | undefined;
 }
 
-export function createNamespaceMembers(): NamespaceMembers {
-  let members = new Map<string, number>();
+type ProcessView = Pick<NativeAddon, 'listNamespaces' | 'processNamespace'>;
+
+export function createNamespaceMembers(native: ProcessView): NamespaceMembers {
+  let members: Record<NamespaceKind, Map<number, number>> = { mnt: new Map(), user: new Map() };
   let walkedAtMs = Number.NEGATIVE_INFINITY;
   return {
     cgroupText(kind, inum) {
       if (performance.now() - walkedAtMs > WALK_INTERVAL_MS) {
-        members = walk();
+        members = { mnt: walk(native, 'mnt'), user: walk(native, 'user') };
         walkedAtMs = performance.now();
       }
-      const pid = members.get(`${kind}:[${inum}]`);
+      const pid = members[kind].get(inum);
       if (pid === undefined) return undefined;
       try {
         const text = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
-        return namespaceOf(pid, kind) === `${kind}:[${inum}]` ? text : undefined;
+        return native.processNamespace(pid, kind) === inum ? text : undefined;
       } catch {
         return undefined;
       }
@@ -32,27 +38,14 @@ export function createNamespaceMembers(): NamespaceMembers {
   };
 }
 
-/** The first of each: pids grow, so it is nearest to whoever made the namespace. The host's own are left out. */
-function walk(): Map<string, number> {
-  const members = new Map<string, number>();
-  const own = new Set(KINDS.map((kind) => namespaceOf('self', kind)));
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    for (const kind of KINDS) {
-      const namespace = namespaceOf(name, kind);
-      if (namespace !== undefined && !own.has(namespace) && !members.has(namespace))
-        members.set(namespace, Number(name));
-    }
+/** Inum → the first process in it: pids grow, so it is nearest to whoever made the namespace. The host's own is left out. */
+function walk(native: ProcessView, kind: NamespaceKind): Map<number, number> {
+  const members = new Map<number, number>();
+  const hosts = native.processNamespace(HOST_PID, kind);
+  const pairs = native.listNamespaces(kind);
+  for (let at = 0; at < pairs.length; at += 8) {
+    const inum = pairs.readUInt32LE(at + 4);
+    if (inum !== hosts && !members.has(inum)) members.set(inum, pairs.readUInt32LE(at));
   }
   return members;
-}
-
-const KINDS: readonly NamespaceKind[] = ['mnt', 'user'];
-
-function namespaceOf(pid: number | string, kind: NamespaceKind): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/${kind}`);
-  } catch {
-    return undefined;
-  }
 }

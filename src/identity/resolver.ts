@@ -4,13 +4,14 @@
  * In the unified hierarchy a cgroup's id says it all, and is never given twice. Where there are others too (cgroup v1,
  * hybrid), a runtime may have used only those; then each process is asked for once.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import type { NativeAddon } from '../kernel/native.js';
 import type { CgroupHierarchy } from './cgroup-hierarchy.js';
 import { identifyCgroup } from './cgroup-path.js';
 import { createClockMap } from './clock-map.js';
 import { type CgroupIdentity, type Container, isContainer, type Source } from './container.js';
 import { lookUpName, type Named } from './names.js';
-import { createNamespaceMembers } from './namespace-member.js';
+import { createNamespaceMembers, HOST_PID } from './namespace-member.js';
 import { cgroupPathsOf, type ProcessIdentity, parseCgroups } from './process-cgroup.js';
 
 /** Of a record's caller. */
@@ -28,6 +29,7 @@ export interface ContainerResolver {
 
 export interface ContainerResolverOptions {
   hierarchy: CgroupHierarchy;
+  native: Pick<NativeAddon, 'listNamespaces' | 'processNamespace'>;
   /** Most cgroups, processes and names that are remembered, each. */
   capacity?: number;
   /** Where the runtimes' files are. */
@@ -40,6 +42,7 @@ const CAPACITY = 4096;
 
 export function createContainerResolver({
   hierarchy,
+  native,
   capacity = CAPACITY,
   root = '/',
   unified = isUnified(),
@@ -48,8 +51,8 @@ export function createContainerResolver({
   // The moment of its start names a process: pids are given again.
   const byProcess = createClockMap<bigint, { pid: number; container: Container }>(capacity);
   const names = createClockMap<string, { named: Named | undefined }>(capacity);
-  const members = createNamespaceMembers();
-  const hostMntns = mountNamespaceOfHost();
+  const members = createNamespaceMembers(native);
+  const hostMntns = native.processNamespace(HOST_PID, 'mnt');
 
   const nameOf = (identity: CgroupIdentity): Named | undefined => {
     const key = `${identity.runtime}/${identity.id}${identity.delegated ? '/' : ''}`;
@@ -136,8 +139,4 @@ function gone({ cgroupId }: CallerPlace): Container {
 
 function isUnified(): boolean {
   return parseCgroups(readFileSync('/proc/self/cgroup', 'utf8')).length <= 1;
-}
-
-function mountNamespaceOfHost(): number {
-  return Number(/\[(\d+)\]/.exec(readlinkSync('/proc/self/ns/mnt'))?.[1]);
 }

@@ -208,11 +208,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
 }
 
 function attachLink({ place, programs }: HookLink, gates: Gates): string | undefined {
-  if (place !== 'kernel') {
-    // Loaded now: its object does not stay open.
-    if (place === 'receivers') for (const name of programs) gates.program(name);
-    return undefined;
-  }
+  if (place !== 'kernel') return undefined;
   try {
     for (const name of programs) gates.attach(name);
     return undefined;

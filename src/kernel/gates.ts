@@ -2,7 +2,7 @@
  * The gates (bpf/gates.bpf.c): what is attached to the kernel, and pinned. A set of programs is put beside the one that
  * acts, and made to act by one store; the gates and the set that acts go on without the agent.
  */
-import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createError } from '../errors.js';
 import type { BpfLink, BpfMap, BpfObject, BpfProgram, NativeAddon, ProgramStats } from './native.js';
@@ -10,16 +10,18 @@ import { GATES_OBJECT } from './paths.js';
 
 const KEY = Buffer.alloc(4);
 const NO_SET = 2;
-/** Folders; in the order in which a gate is taken away: the link first, what is called after what calls. */
-const PARTS = ['links', 'programs', 'slots'] as const;
+/**
+ * Folders; in the order in which a gate is taken away: a gate without its program is no whole one, whoever was killed meanwhile; then the
+ * link, and what is called after what calls. A program is pinned for its counts, too: only with CAP_SYS_ADMIN can it be asked for by its link.
+ */
+const PARTS = ['programs', 'links', 'slots'] as const;
 type Part = (typeof PARTS)[number];
 
 interface Gate {
   slots: BpfMap;
-  /** Null: attached to sockets, not to the kernel. */
+  program: BpfProgram;
+  /** Null: not attached, or to sockets only. */
   link: BpfLink | null;
-  /** Of a gate for sockets. */
-  program: BpfProgram | null;
   pinned: boolean;
 }
 
@@ -48,7 +50,7 @@ export interface Gates {
   pin(): void;
   /** Removes every gate that is not named. */
   keepOnly(names: ReadonlySet<string>): void;
-  /** Of each that is attached: what the programs behind it take counts with it. */
+  /** Of each: what the programs behind it take counts with it. */
   stats(): Map<string, ProgramStats>;
   /** Ids of the programs that are attached to the kernel. */
   linkedPrograms(): number[];
@@ -58,20 +60,17 @@ export interface Gates {
 /** `folder` may not exist yet. `names`: all gates there can be. */
 export function openGates(native: NativeAddon, folder: string, names: readonly string[]): Gates {
   const gates = new Map<string, Gate>();
-  const waiting = new Map<string, BpfObject>();
   const objects: BpfObject[] = [];
   const at = (name: string, part: Part): string => join(folder, part, name);
   const actingPath = join(folder, 'acting');
   let actingMap: BpfMap | undefined = existsSync(actingPath) ? native.openPinnedMap(actingPath) : undefined;
 
   for (const name of names) {
-    if (!existsSync(at(name, 'slots'))) continue;
-    const [link, program] = [existsSync(at(name, 'links')), existsSync(at(name, 'programs'))];
-    if (!link && !program) continue;
+    if (!existsSync(at(name, 'programs'))) continue;
     gates.set(name, {
       slots: native.openPinnedMap(at(name, 'slots')),
-      link: link ? native.openPinnedLink(at(name, 'links')) : null,
-      program: program ? native.openPinnedProgram(at(name, 'programs')) : null,
+      link: existsSync(at(name, 'links')) ? native.openPinnedLink(at(name, 'links')) : null,
+      program: native.openPinnedProgram(at(name, 'programs')),
       pinned: true,
     });
   }
@@ -90,10 +89,14 @@ export function openGates(native: NativeAddon, folder: string, names: readonly s
     const found = gates.get(name);
     if (found === undefined) return;
     gates.delete(name);
-    if (found.pinned) for (const part of PARTS) if (existsSync(at(name, part))) unlinkSync(at(name, part));
+    if (found.pinned) unpin(name);
     found.link?.close();
-    found.program?.close();
+    found.program.close();
     found.slots.close();
+  }
+
+  function unpin(name: string): void {
+    for (const part of PARTS) if (existsSync(at(name, part))) unlinkSync(at(name, part));
   }
 
   return {
@@ -125,22 +128,20 @@ export function openGates(native: NativeAddon, folder: string, names: readonly s
         actingMap = object.map('acting');
         actingMap.put(KEY, word(NO_SET));
       }
-      for (const name of missing) {
-        waiting.set(name, object);
-        gates.set(name, { slots: object.map(`${name}_slots`), link: null, program: null, pinned: false });
-      }
+      for (const name of missing)
+        gates.set(name, {
+          slots: object.map(`${name}_slots`),
+          link: null,
+          program: object.program(`${name}_gate`),
+          pinned: false,
+        });
     },
     attach(name) {
       const found = gate(name);
-      if (found.link === null && !found.pinned)
-        found.link = (waiting.get(name) as BpfObject).program(`${name}_gate`).attach();
+      if (!found.pinned) found.link ??= found.program.attach();
     },
     remove,
-    program(name) {
-      const found = gate(name);
-      found.program ??= (waiting.get(name) as BpfObject).program(`${name}_gate`);
-      return found.program;
-    },
+    program: (name) => gate(name).program,
     actingProgram: (name) => gates.get(name)?.slots.get(word(acting()))?.readUInt32LE() ?? 0,
     fill: (name, program) => put(name, next(), program),
     replace: (name, program) => put(name, acting(), program),
@@ -155,33 +156,35 @@ export function openGates(native: NativeAddon, folder: string, names: readonly s
       if (actingMap && !existsSync(actingPath)) actingMap.pin(actingPath);
       for (const [name, found] of gates) {
         if (found.pinned) continue;
+        // Of a gate that was not whole.
+        unpin(name);
         found.slots.pin(at(name, 'slots'));
-        found.program?.pin(at(name, 'programs'));
         found.link?.pin(at(name, 'links'));
+        found.program.pin(at(name, 'programs'));
         found.pinned = true;
       }
     },
     keepOnly(wanted) {
       for (const name of [...gates.keys()]) if (!wanted.has(name)) remove(name);
     },
-    stats: () =>
-      new Map(
-        [...gates].flatMap(([name, { link, program }]) => {
-          const attached = link ?? program;
-          return attached === null ? [] : [[name, attached.stats()]];
-        }),
-      ),
+    stats: () => new Map([...gates].map(([name, { program }]) => [name, program.stats()])),
     linkedPrograms: () => [...gates.values()].flatMap(({ link }) => link?.programId ?? []),
     close() {
       for (const { slots, link, program } of gates.values()) {
         link?.close();
-        program?.close();
+        program.close();
         slots.close();
       }
       actingMap?.close();
       for (const object of objects) object.close();
     },
   };
+}
+
+/** Takes all gates of a folder off the kernel, and their pins away. */
+export function removeGates(folder: string): void {
+  for (const part of PARTS) rmSync(join(folder, part), { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 }
 
 function word(value: number): Buffer {

@@ -13,9 +13,9 @@ export interface MountEntry {
   options: string;
 }
 
-/** Of this process's mount namespace, in the kernel's order. */
-export function readMounts(): MountEntry[] {
-  return parseMounts(readFileSync('/proc/self/mountinfo', 'utf8'));
+/** Of this process's mount namespace, if no other is named, in the kernel's order. */
+export function readMounts(path = '/proc/self/mountinfo'): MountEntry[] {
+  return parseMounts(readFileSync(path, 'utf8'));
 }
 
 export function parseMounts(text: string): MountEntry[] {

@@ -73,8 +73,6 @@ export interface BpfLink {
   readonly id: number;
   /** Of the program that is attached. */
   readonly programId: number;
-  /** Of that program. */
-  stats(): ProgramStats;
   pin(path: string): void;
   unpin(): void;
   /** For an iterator link: runs it and returns all it wrote, at most `maxBytes` (then throws E2BIG). */
@@ -268,6 +266,7 @@ export interface NativeAddon {
   openLinker(outputPath: string): BpfLinker;
   /** BTF of an ELF file, or raw BTF such as /sys/kernel/btf/vmlinux (base: split BTF's base for module BTF). */
   openBtf(path: string, base?: Btf): Btf;
+  /** Works after `dropCapabilities`. */
   openReceiver(pid: number, fd: number): ReceiverSocket;
   /** `groups`: 1 for the kernel's own uevents (default), 0 for none. */
   openUeventListener(groups?: number): UeventListener;
@@ -298,7 +297,7 @@ export interface NativeAddon {
   programName(id: number): string | null;
   /** `path` as in /proc/PID/ns/user. */
   namespaceIdentity(path: string): NamespaceIdentity;
-  /** Where the cgroup with this id (its inode number) is below a mount of cgroup2, in full; null if it is gone. CAP_DAC_READ_SEARCH. */
+  /** Where the cgroup with this id (its inode number) is below a mount of cgroup2, in full; null if it is gone. Works after `dropCapabilities`. */
   cgroupPath(mount: string, id: bigint): string | null;
   /** Nanoseconds of CLOCK_BOOTTIME and CLOCK_REALTIME, taken together. */
   clocks(): { bootNs: bigint; wallNs: bigint };
@@ -308,6 +307,20 @@ export interface NativeAddon {
   ioctl(path: string, request: number, argument: number): number;
   /** mount(2) of bpffs on a directory. */
   mountBpffs(directory: string): void;
+  /**
+   * Takes every capability but `keep` (bits of linux/capability.h) from all threads, and CAP_BPF where the kernel wants it of who reads
+   * an open map, such as this one; returns what is left. One thread keeps two, for the calls here that say so. Once: later calls only take
+   * more. Throws ETIMEDOUT if a thread does not obey.
+   */
+  dropCapabilities(map: BpfMap, keep: number): number;
+  /** Path of what the process runs; empty if it is gone or not to be seen. Works after `dropCapabilities`. */
+  processExecutable(pid: number): string;
+  /** Inum; 0 if the process is gone or not to be seen. Works after `dropCapabilities`. */
+  processNamespace(pid: number, kind: 'mnt' | 'user'): number;
+  /** The same of every process: pairs of u32, pid and inum. */
+  listNamespaces(kind: 'mnt' | 'user'): Buffer;
+  /** A datagram for a service manager: `address` as in NOTIFY_SOCKET, `text` as for sd_notify(3). Throws what the socket says. */
+  notifyService(address: string, text: string): void;
 }
 
 const require = createRequire(import.meta.url);

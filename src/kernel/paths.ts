@@ -13,7 +13,13 @@ function findPackageRoot(folder: URL): string {
 const BPF_OBJECTS = `${PACKAGE_ROOT}dist/bpf`;
 
 /** The objects that the agent joins and loads. */
-export const AGENT_OBJECTS = ['loop_audit', 'uevent_filter', 'receiver_list', 'process_list'].map(objectPath);
+export const AGENT_OBJECTS = [
+  'loop_audit',
+  'uevent_filter',
+  'receiver_list',
+  'process_list',
+  'program_list',
+].map(objectPath);
 
 /** What is attached to the kernel, loaded apart from what it calls. */
 export const GATES_OBJECT = objectPath('gates');
@@ -25,3 +31,5 @@ function objectPath(name: string): string {
 }
 
 export const VMLINUX_BTF = '/sys/kernel/btf/vmlinux';
+/** Of the loop driver, where it is a module that has types. */
+export const LOOP_MODULE_BTF = '/sys/kernel/btf/loop';

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync, unli
 import { dirname, join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
 import { LAYOUT_HASH, STATE_HASH } from './abi.js';
+import { removeGates } from './gates.js';
 import type { BpfMap, NativeAddon } from './native.js';
 import type { LoadedPrograms } from './programs.js';
 
@@ -96,7 +97,7 @@ export function openPins(native: NativeAddon, root: string): Pins {
     undo() {
       for (const path of created) unlinkSync(path);
       // Of a first start only: the gates of an earlier agent go on with what they had.
-      if (found.size === 0) rmSync(gatesFolder, { recursive: true, force: true });
+      if (found.size === 0) removeGates(gatesFolder);
       for (const folder of [stateFolder, layoutFolder, gatesFolder, root]) removeIfEmpty(folder);
     },
   };
@@ -115,7 +116,7 @@ export function gateFolders(root: string): string[] {
 export function removePins(root: string): boolean {
   const there = existsSync(root);
   // What calls before what is called.
-  for (const folder of gateFolders(root)) rmSync(folder, { recursive: true, force: true });
+  for (const folder of gateFolders(root)) removeGates(folder);
   rmSync(root, { recursive: true, force: true });
   return there;
 }

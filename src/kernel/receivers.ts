@@ -4,11 +4,12 @@
  * New ones are filtered by a thread of the addon the moment they appear; the scan here finds the rest, and says
  * what each gets and why.
  */
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createError } from '../errors.js';
 import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
 import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError, ReceiverSocket } from './native.js';
+import { openProgramNames } from './program-names.js';
 
 /** `netlink` group of the kernel's own uevents (enum udev_monitor_netlink_group in systemd: 2 is udevd's). */
 const KERNEL_GROUP = 1;
@@ -57,6 +58,8 @@ export interface Receivers {
 
 export interface ReceiverOptions {
   iterator: BpfProgram;
+  /** Of every loaded program. */
+  programIterator: BpfProgram;
   /** Of the gate for sockets; null where the kernel's own hook filters every receiver. */
   delivery: () => BpfProgram | null;
   allowedCookies: BpfMap;
@@ -70,6 +73,7 @@ export interface ReceiverOptions {
 
 export function openReceivers(native: NativeAddon, options: ReceiverOptions): Receivers {
   const iterator: BpfLink = options.iterator.attach();
+  const programNames = openProgramNames(options.programIterator);
   const networkNamespace = ownNetworkNamespace();
   let receivers: Receiver[] = [];
 
@@ -87,7 +91,7 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
   };
 
   const programName = (filterId: number): string =>
-    filterId === 0 || filterId === CLASSIC_FILTER ? '' : (native.programName(filterId) ?? '');
+    filterId === 0 || filterId === CLASSIC_FILTER ? '' : programNames.nameOf(filterId);
 
   const isOurs = (filterId: number): boolean =>
     filterId === options.delivery()?.id || programName(filterId).startsWith('uevent_delivery');
@@ -111,7 +115,10 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
       return filtered.filter((entry) => detach(native, entry)).length;
     },
     udevTgid: () => receivers.find((receiver) => isHostUdevd(receiver, networkNamespace))?.pid ?? 0,
-    close: () => iterator.close(),
+    close() {
+      programNames.close();
+      iterator.close();
+    },
   };
 }
 
@@ -122,7 +129,7 @@ function examine(
   entry: ReceiverEntry,
   isOurs: (filterId: number) => boolean,
 ): Receiver[] {
-  const executable = executableOf(entry.pid);
+  const executable = native.processExecutable(entry.pid);
   const allowed = options.allow.includes(executable);
   // One from an earlier agent still reads the same owner map, but counts into maps that nobody reads.
   const stale = isOurs(entry.filterId) && entry.filterId !== options.delivery()?.id;
@@ -250,14 +257,6 @@ export function hostReceiverKind(receiver: Receiver, networkNamespace: number): 
 /** Its inum. The agent runs in the host's. */
 export function ownNetworkNamespace(): number {
   return statSync('/proc/self/ns/net').ino;
-}
-
-function executableOf(pid: number): string {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`);
-  } catch {
-    return '';
-  }
 }
 
 function readText(path: string): string {

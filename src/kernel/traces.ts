@@ -8,6 +8,7 @@ import { hookPrograms } from './hooks.js';
 import { loadNative } from './native.js';
 import { checkPermission } from './permission.js';
 import { gateFolders, removePins } from './pins.js';
+import { PROGRAM_ITERATOR } from './program-names.js';
 import { loadPrograms } from './programs.js';
 import { openReceivers, RECEIVER_ITERATOR } from './receivers.js';
 
@@ -25,12 +26,13 @@ export async function removeTraces(
   const native = loadNative();
   checkPermission(native);
   const programs = loadPrograms(native, {
-    programs: [LISTENER_PROGRAM, RECEIVER_ITERATOR],
+    programs: [LISTENER_PROGRAM, RECEIVER_ITERATOR, PROGRAM_ITERATOR],
     reuse: new Map(),
     sizes: {},
   });
   const receivers = openReceivers(native, {
     iterator: programs.program(RECEIVER_ITERATOR),
+    programIterator: programs.program(PROGRAM_ITERATOR),
     delivery: () => null,
     allowedCookies: programs.map('allowed_receivers'),
     allow: [],

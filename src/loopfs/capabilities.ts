@@ -22,14 +22,19 @@ const KEPT = {
 /** Few objects live long here: without it V8 lets 48 MiB of short-lived ones gather, for a thousand instances as for one. */
 const YOUNG_OBJECTS = '--max-semi-space-size=2';
 
-const MASK = Object.values(KEPT).reduce((mask, number) => mask | (1n << BigInt(number)), 0n);
-const FIELDS = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'];
+/** As bits. */
+export const LOOPFS_CAPABILITIES = Object.values(KEPT).reduce((mask, number) => mask | (1 << number), 0);
 
-/** Starts the process anew without all others, unless it has none of them: then it returns. */
+const MASK = BigInt(LOOPFS_CAPABILITIES);
+/** Not CapBnd: without CAP_SETPCAP it stays, and no_new_privs keeps it from giving anything. */
+const FIELDS = ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'];
+
+/** Starts the process anew without all others, unless it was: then it returns. */
 export function dropCapabilities(module: LoopfsModule): void {
-  if (isRestricted(readFileSync('/proc/self/status', 'utf8'))) return;
+  const restricted = isRestricted(readFileSync('/proc/self/status', 'utf8'));
+  if (restricted && process.execArgv.includes(YOUNG_OBJECTS)) return;
   const argv = [process.execPath, YOUNG_OBJECTS, ...process.execArgv, ...process.argv.slice(1)];
-  module.execWithCapabilities(Number(MASK), process.execPath, argv);
+  module.execWithCapabilities(LOOPFS_CAPABILITIES, process.execPath, argv);
 }
 
 function isRestricted(status: string): boolean {

@@ -7,7 +7,7 @@ import type { LoopfsModule } from './native.js';
 /** Takes the detached mount; the descriptor stays the caller's. @throws ERR_HOST_PLACE */
 export function takePlace(module: LoopfsModule, mountFd: number, path: string): void {
   try {
-    makeFolder(path);
+    makeFolder(module, path);
     module.placeHostMount(mountFd, path);
   } catch (error) {
     throw createError('ERR_HOST_PLACE', { path, reason: reasonOf(error) }, { cause: error });
@@ -16,7 +16,8 @@ export function takePlace(module: LoopfsModule, mountFd: number, path: string): 
 
 /** Takes away what is ours there, of this process or an earlier one, and nothing else. */
 export function clearPlace(module: LoopfsModule, path: string): void {
-  for (let top = topMount(path); top !== undefined && isOurs(top); top = topMount(path)) module.unmount(path);
+  for (let top = topMount(module, path); top && isOurs(top); top = topMount(module, path))
+    module.unmount(path);
   try {
     rmdirSync(path);
   } catch {
@@ -24,12 +25,12 @@ export function clearPlace(module: LoopfsModule, path: string): void {
   }
 }
 
-function makeFolder(path: string): void {
+function makeFolder(module: LoopfsModule, path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    if (topMount(path) !== undefined) throw new Error('something is mounted there');
+    if (topMount(module, path) !== undefined) throw new Error('something is mounted there');
     if (!lstatSync(path).isDirectory()) throw new Error('it is no folder');
     if (readdirSync(path).length > 0) throw new Error('the folder is not empty');
   }
@@ -40,7 +41,7 @@ function isOurs({ type, source }: MountEntry): boolean {
 }
 
 /** The one that hides all others there: their order in the list is not that of their stack. */
-function topMount(path: string): MountEntry | undefined {
-  const there = readMounts().filter(({ point }) => point === path);
+function topMount(module: LoopfsModule, path: string): MountEntry | undefined {
+  const there = readMounts(module.hostMountInfo()).filter(({ point }) => point === path);
   return there.find(({ id }) => there.every(({ parent }) => parent !== id));
 }

@@ -61,8 +61,10 @@ export interface LoopfsModule {
   attachMount(mountFd: number, path: string): void;
   /** The same for the host's own instance, on a folder: no other mount namespace gets it. */
   placeHostMount(mountFd: number, path: string): void;
-  /** umount2(2) of the topmost mount at a path, also while it is in use. */
+  /** umount2(2) of the host's topmost mount at a path, also while it is in use. */
   unmount(path: string): void;
+  /** Path of a file like /proc/PID/mountinfo: that of the host, also where this process has a mount namespace of its own. */
+  hostMountInfo(): string;
   /** ioctl(2) on the host's loop-control, off the event loop: its result, or a negative errno. */
   callLoopControl(request: number, argument: number): Promise<number>;
   /** LOOP_CLR_FD on a device, whether or not the host has a node of it: 0, or a negative errno. */

@@ -1,6 +1,6 @@
 /** The TCP server: metrics, health, and the live page with what it reads. Nothing here changes anything. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import { createError, reasonOf } from '../errors.js';
 import { capConnections } from './connection-cap.js';
 import type { HealthSource } from './control-api.js';
@@ -16,6 +16,8 @@ export interface PublicServerOptions {
   address: string;
   /** 0 lets the kernel choose. */
   port: number;
+  /** Listens already, on that address: the service manager has opened it. */
+  listener?: NetServer | undefined;
   health: HealthSource;
   metrics: { contentType: string; renderMetrics(): Promise<string> };
   /** Undefined: no live page, and none of what it reads. */
@@ -201,14 +203,14 @@ function shareInFlight<T>(work: () => Promise<T>): () => Promise<T> {
   };
 }
 
-function listen(server: Server, { address, port, onError }: PublicServerOptions): Promise<void> {
+function listen(server: Server, { address, port, listener, onError }: PublicServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException) => {
       const reason = error.code === 'EADDRINUSE' ? 'the port is in use' : reasonOf(error);
       reject(createError('ERR_PORT_IN_USE', { address: `${address}:${port}`, reason }, { cause: error }));
     };
     server.once('error', refuse);
-    server.listen({ host: address, port }, () => {
+    server.listen(listener ?? { host: address, port }, () => {
       server.off('error', refuse);
       // For one, accept() fails when the process runs out of descriptors; that must not end the agent.
       server.on('error', (error) => onError?.(error));

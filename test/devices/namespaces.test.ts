@@ -4,9 +4,11 @@ import { readlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { livingUserNamespaces, populatedUserNamespaces } from '../../src/devices/namespaces.js';
 import type { UsernsEntry } from '../../src/kernel/abi.js';
+import { loadNative } from '../../src/kernel/native.js';
 import { INITIAL } from '../event-fixture.js';
 import { eventually } from '../support/wait.js';
 
+const native = loadNative();
 const inumOf = (pid: number | 'self'): number =>
   Number(/\d+/.exec(readlinkSync(`/proc/${pid}/ns/user`))?.[0]);
 
@@ -20,19 +22,19 @@ test('a user namespace is populated from its first process to its last', async (
     const now = inumOf(pid);
     return now !== own && now;
   });
-  assert.ok(populatedUserNamespaces().has(inum));
-  assert.ok(populatedUserNamespaces().has(own));
+  assert.ok(populatedUserNamespaces(native).has(inum));
+  assert.ok(populatedUserNamespaces(native).has(own));
 
   child.kill('SIGKILL');
   await exited;
   // Another test may have got the number meanwhile, so it is looked for among what is there now.
-  const holders = (): boolean => populatedUserNamespaces().has(inum);
+  const holders = (): boolean => populatedUserNamespaces(native).has(inum);
   await eventually('the namespace is gone', () => !holders());
-  assert.ok(populatedUserNamespaces().has(own));
+  assert.ok(populatedUserNamespaces(native).has(own));
 });
 
 test('only numbers are among the populated ones', () => {
-  for (const inum of populatedUserNamespaces())
+  for (const inum of populatedUserNamespaces(native))
     assert.ok(Number.isSafeInteger(inum) && inum > 0, String(inum));
 });
 

@@ -61,7 +61,7 @@ test('a container is known by its cgroup, with its name, and still when both hav
   writeFileSync(join(folder, 'config.v2.json'), JSON.stringify({ ID: id, Name: '/web' }));
   const cgroup = makeCgroup(t, `/docker/${id}/inner`);
   for (const unified of [true, false]) {
-    const resolver = createContainerResolver({ hierarchy, root, unified });
+    const resolver = createContainerResolver({ native, hierarchy, root, unified });
     const container = resolver.containerOf({ ...NOBODY, cgroupId: cgroup.id });
     assert.deepEqual(container, {
       runtime: 'docker',
@@ -76,7 +76,10 @@ test('a container is known by its cgroup, with its name, and still when both hav
     rmSync(folder, { recursive: true });
     assert.equal(resolver.containerOf({ ...NOBODY, cgroupId: cgroup.id }), container);
     // Whoever asks for the first time now gets an answer that says how little is known.
-    const late = createContainerResolver({ hierarchy, root }).containerOf({ ...NOBODY, cgroupId: cgroup.id });
+    const late = createContainerResolver({ native, hierarchy, root }).containerOf({
+      ...NOBODY,
+      cgroupId: cgroup.id,
+    });
     assert.deepEqual(late, {
       runtime: 'unknown',
       id: `cgroup ${cgroup.id}`,
@@ -99,7 +102,7 @@ test('where a runtime used another hierarchy, the process says it, and only that
 
   // As on cgroup v1: the unified hierarchy has everybody at its root.
   const blind = { pathOf: () => '/' };
-  const resolver = createContainerResolver({ hierarchy: blind, unified: false, root: tempFolder(t) });
+  const resolver = createContainerResolver({ native, hierarchy: blind, unified: false, root: tempFolder(t) });
   const container = resolver.containerOf({ pid, startBootNs, cgroupId: 1n, mntns: 0 });
   assert.deepEqual([container.runtime, container.id, container.source], ['podman', id, 'cgroup']);
   process.kill(pid, 'SIGKILL');
@@ -113,7 +116,7 @@ test('of a process that has ended, another one in its mount namespace tells, wit
   const pid = await startProcess(t, ['unshare', '-m']);
   writeFileSync(join(cgroup.folder, 'cgroup.procs'), String(pid));
   const blind = { pathOf: () => '/' };
-  const resolver = createContainerResolver({ hierarchy: blind, unified: false, root: tempFolder(t) });
+  const resolver = createContainerResolver({ native, hierarchy: blind, unified: false, root: tempFolder(t) });
   const { runtime, source, confidence } = resolver.containerOf({ ...NOBODY, mntns: mntnsOf(pid) });
   assert.deepEqual([runtime, source, confidence], ['docker', 'namespace', 'low']);
 });
@@ -124,7 +127,7 @@ test('the container of a user namespace is that of a process in it', async (t) =
   const pid = await startProcess(t, ['unshare', '-Ur']);
   writeFileSync(join(cgroup.folder, 'cgroup.procs'), String(pid));
   const inum = Number(/\d+/.exec(readlinkSync(`/proc/${pid}/ns/user`))?.[0]);
-  const resolver = createContainerResolver({ hierarchy, root: tempFolder(t) });
+  const resolver = createContainerResolver({ native, hierarchy, root: tempFolder(t) });
   const container = resolver.containerOfUserns(inum);
   assert.deepEqual([container?.id, container?.source, container?.confidence], [id, 'namespace', 'low']);
   assert.equal(resolver.containerOfUserns(1), undefined);
@@ -139,7 +142,7 @@ test('more cgroups than there is room for are resolved anew, and none is wrong',
       return hierarchy.pathOf(id);
     },
   };
-  const resolver = createContainerResolver({ hierarchy: counting, capacity: 4, root: tempFolder(t) });
+  const resolver = createContainerResolver({ native, hierarchy: counting, capacity: 4, root: tempFolder(t) });
   const nameOf = (n: number) => resolver.containerOf({ ...NOBODY, cgroupId: cgroups[n]?.id ?? 0n }).name;
   for (let n = 0; n < 12; n++) {
     assert.equal(nameOf(n), `test-identity-${n}`);

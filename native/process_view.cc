@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process_view.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "errors.h"
+#include "privileged_thread.h"
+
+namespace loopwarden
+{
+namespace
+{
+
+std::string FolderArgument(const Napi::CallbackInfo &info)
+{
+	return "/proc/" + std::to_string(NumberArgument(info, 0, "pid", 1, INT_MAX));
+}
+
+// As a part of a path: no other is ever read with more than the caller has.
+std::string KindArgument(const Napi::CallbackInfo &info, size_t index)
+{
+	std::string kind = PathArgument(info, index, "kind");
+	if (kind != "mnt" && kind != "user")
+		ThrowRange(info.Env(), "kind must be mnt or user");
+	return "/ns/" + kind;
+}
+
+// 0: gone, or not to be seen.
+uint32_t InumOf(const std::string &path)
+{
+	struct stat status;
+	return stat(path.c_str(), &status) ? 0 : static_cast<uint32_t>(status.st_ino);
+}
+
+// Pairs: pid and inum.
+std::vector<uint32_t> InumsOfAll(const std::string &kind)
+{
+	std::vector<uint32_t> pairs;
+	std::unique_ptr<DIR, int (*)(DIR *)> processes(opendir("/proc"), closedir);
+	while (struct dirent *entry = processes ? readdir(processes.get()) : nullptr) {
+		int pid = atoi(entry->d_name);
+		if (pid <= 0)
+			continue;
+		uint32_t inum = InumOf(std::string("/proc/") + entry->d_name + kind);
+		if (inum)
+			pairs.insert(pairs.end(), {static_cast<uint32_t>(pid), inum});
+	}
+	return pairs;
+}
+
+} // namespace
+
+Napi::Value ProcessExecutable(const Napi::CallbackInfo &info)
+{
+	std::string path = FolderArgument(info) + "/exe";
+	char text[PATH_MAX];
+	ssize_t length = -1;
+	RunPrivileged([&] { length = readlink(path.c_str(), text, sizeof(text)); });
+	return Napi::String::New(info.Env(), text, length < 0 ? 0 : static_cast<size_t>(length));
+}
+
+Napi::Value ProcessNamespace(const Napi::CallbackInfo &info)
+{
+	std::string path = FolderArgument(info) + KindArgument(info, 1);
+	uint32_t inum = 0;
+	RunPrivileged([&] { inum = InumOf(path); });
+	return Napi::Number::New(info.Env(), inum);
+}
+
+Napi::Value ListNamespaces(const Napi::CallbackInfo &info)
+{
+	std::string kind = KindArgument(info, 0);
+	std::vector<uint32_t> pairs;
+	RunPrivileged([&] { pairs = InumsOfAll(kind); });
+	return Napi::Buffer<uint8_t>::Copy(info.Env(), reinterpret_cast<uint8_t *>(pairs.data()),
+					   pairs.size() * sizeof(uint32_t));
+}
+
+} // namespace loopwarden

@@ -1,0 +1,30 @@
+/** What a running agent may do of what root may: nothing, but for two threads (docs/decisions/0010-least-privilege.md). */
+import { createError, reasonOf } from '../errors.js';
+import type { BpfMap, NativeAddon } from './native.js';
+
+/** Numbers of linux/capability.h that an agent may be left with. */
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [2, 'CAP_DAC_READ_SEARCH'],
+  [6, 'CAP_SETGID'],
+  [7, 'CAP_SETUID'],
+  [18, 'CAP_SYS_CHROOT'],
+  [19, 'CAP_SYS_PTRACE'],
+  [21, 'CAP_SYS_ADMIN'],
+  [27, 'CAP_MKNOD'],
+  [39, 'CAP_BPF'],
+]);
+
+/**
+ * Takes all from every thread but `keep` (bits), and CAP_BPF where the kernel wants it of who reads the map. Returns the names of what is
+ * left. Afterwards files are opened as their owner's and mode's say: root reads and writes its own.
+ *
+ * @throws ERR_CAPABILITIES
+ */
+export function dropCapabilities(native: NativeAddon, map: BpfMap, keep: number): string[] {
+  try {
+    const left = BigInt(native.dropCapabilities(map, keep));
+    return [...NAMES].flatMap(([number, name]) => ((left >> BigInt(number)) & 1n ? [name] : []));
+  } catch (error) {
+    throw createError('ERR_CAPABILITIES', { reason: reasonOf(error) }, { cause: error });
+  }
+}
