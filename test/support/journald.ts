@@ -5,12 +5,13 @@ import { existsSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { defer } from './defer.js';
 import { command } from './shell.js';
+import { tempFolder } from './temp-folder.js';
 import { eventually } from './wait.js';
 
 // The one of a namespace: it leaves the kernel's own messages and its audit to the host's.
 const NAMESPACE = 'loopwarden';
 const SCRIPT = `
-mount -t tmpfs tmpfs /run
+mount --bind "$0" /run
 mount -t tmpfs tmpfs /var/log
 mkdir -p /run/systemd/journald@${NAMESPACE}.conf.d /run/log/journal
 printf '[Journal]\\nStorage=volatile\\nRateLimitIntervalSec=0\\n' >/run/systemd/journald@${NAMESPACE}.conf.d/test.conf
@@ -29,7 +30,9 @@ export interface Journald {
 export type JournalEntry = Record<string, string | string[]>;
 
 export async function startJournald(t: TestContext): Promise<Journald> {
-  const child = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-ec', SCRIPT], {
+  // A folder of the host's: an agent without capabilities looks into no other process's root.
+  const run = tempFolder(t);
+  const child = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-ec', SCRIPT, run], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
@@ -42,7 +45,6 @@ export async function startJournald(t: TestContext): Promise<Journald> {
     child.kill('SIGKILL');
     await exited;
   });
-  const run = `/proc/${child.pid}/root/run`;
   const folder = `${run}/systemd/journal.${NAMESPACE}`;
   await eventually(`journald listens: ${said}`, () => existsSync(`${folder}/socket`));
   return {
