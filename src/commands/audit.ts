@@ -99,7 +99,7 @@ async function verifyWhole({ loaded, args, options }: CommandContext): Promise<V
       });
     // A rotation ends a file before there is the next one.
     const isCut = report?.findings.some(({ kind }) => kind === 'truncated') === true;
-    const isOneLog = !isCut && identities(found) === identities(list());
+    const isOneLog = !isCut && parts.areSameParts(found, list());
     if (report && (turn === MOST_TURNS || isOneLog)) return report;
     if (isCut) await delay(ROTATION_MS);
   }
@@ -120,8 +120,6 @@ function listParts(
   });
   return orderParts(parts);
 }
-
-const identities = (parts: readonly LogPart[]): string => parts.map(({ identity }) => identity).join();
 
 function refuse(error: unknown): never {
   const { code } = error as NodeJS.ErrnoException;

@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { createError, reasonOf } from '../errors.js';
-import { type LogPart, listLogParts } from './log-parts.js';
+import { areSameParts, type LogPart, listLogParts } from './log-parts.js';
 
 /** Longer than any that the agent writes: audit.max_line_bytes has this for its bound. */
 const MAX_LINE_BYTES = 65_536;
@@ -63,7 +63,7 @@ async function openAll(path: string): Promise<OpenFile[]> {
     const listed = listAuditFiles(path);
     const opened = await openEach(path, listed);
     // A rotation between the two may have hidden a file, or shown one twice.
-    if (turn === MOST_TURNS || identities(listAuditFiles(path)) === identities(listed)) return opened;
+    if (turn === MOST_TURNS || areSameParts(listAuditFiles(path), listed)) return opened;
     await closeAll(opened);
   }
 }
@@ -100,8 +100,6 @@ export function listAuditFiles(path: string): LogPart[] {
   const rotated = each.filter((part) => part.path !== path).sort((a, b) => a.modifiedMs - b.modifiedMs);
   return [...rotated, ...each.filter((part) => part.path === path)].slice(-MAX_FILES);
 }
-
-const identities = (parts: readonly LogPart[]): string => parts.map(({ identity }) => identity).join();
 
 function contentOf(path: string, handle: FileHandle): Readable {
   const file = createReadStream(path, { fd: handle, autoClose: false, highWaterMark: 262_144, start: 0 });

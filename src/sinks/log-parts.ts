@@ -89,6 +89,11 @@ export function describePart(path: string, search = TRUSTING): LogPart[] {
   ];
 }
 
+/** Whether a log that was listed twice had the same files in the same order: no rotation came between. */
+export function areSameParts(a: readonly LogPart[], b: readonly LogPart[]): boolean {
+  return a.length === b.length && a.every(({ identity }, at) => identity === b[at]?.identity);
+}
+
 /** What the next file that is rotated away is called. */
 export function nextPartPath(path: string): string {
   const numbers = rotatedNames(path).map((name) => Number(/\.(\d{1,9})(?:\.gz)?$/.exec(name)?.[1] ?? 0));
