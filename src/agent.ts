@@ -21,11 +21,10 @@ import { measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
-import { DROP_REASON_NAMES } from './kernel/abi.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
 import { chooseHooks, LISTENER_PROGRAM, refusedProgram } from './kernel/attach.js';
 import { dropCapabilities } from './kernel/capabilities.js';
-import { readCounters } from './kernel/counters.js';
+import { readDrops } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { openGates } from './kernel/gates.js';
 import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
@@ -213,12 +212,7 @@ async function assemble(
     },
   });
 
-  const drops = (): Record<string, number> => {
-    const counts = readCounters(programs.map('drop_counts'));
-    return Object.fromEntries(
-      [...DROP_REASON_NAMES].map(([at, name]) => [name.toLowerCase(), counts[at] ?? 0]),
-    );
-  };
+  const drops = (): Record<string, number> => readDrops(programs.map('drop_counts'));
   const api = createAgentApi({
     loaded,
     inventory,
@@ -232,7 +226,7 @@ async function assemble(
     setFilterMode(mode) {
       filter.setMode(mode);
       log.warn({ mode }, 'filter mode set');
-      recordAgent(`filter_${mode}`);
+      trail.recordAgent(`filter_${mode}`);
     },
   });
   const control = await startControlServer({
@@ -335,7 +329,7 @@ async function assemble(
     const supervisor = superviseLoopfs(config, log);
     cleanup.add(() => supervisor.stop());
   }
-  recordAgent('start');
+  trail.recordAgent('start');
   await readOut();
 
   return {
@@ -350,7 +344,7 @@ async function assemble(
     },
     async stop() {
       await ring.readAll();
-      recordAgent('stop');
+      trail.recordAgent('stop');
       await cleanup.run();
     },
   };
@@ -420,8 +414,9 @@ async function assemble(
         'the pins are gone: nothing would outlive this agent; restart it',
       );
     }
-    const all = Object.values(drops()).reduce((sum, count) => sum + count, 0);
-    if (all > dropsSeen) log.error({ lost: all - dropsSeen, ...drops() }, 'records were lost');
+    const dropped = drops();
+    const all = Object.values(dropped).reduce((sum, count) => sum + count, 0);
+    if (all > dropsSeen) log.error({ lost: all - dropsSeen, ...dropped }, 'records were lost');
     dropsSeen = all;
   }
 
@@ -432,11 +427,7 @@ async function assemble(
     if (gap.records === 0) return;
     gapRecords += gap.records;
     log.error(gap, 'records of another version cannot be read: a gap');
-    trail.record({ bootNs: trail.bootNow(), kind: 'agent', command: 'gap', result: 'ok', gap });
-  }
-
-  function recordAgent(command: string): void {
-    trail.record({ bootNs: trail.bootNow(), kind: 'agent', command, result: 'ok' });
+    trail.recordAgent('gap', { gap });
   }
 
   function unreadyReasons(): string[] {

@@ -12,8 +12,7 @@ import { createError, reasonOf } from '../errors.js';
 import { createEventPath } from '../event-path.js';
 import { openAccounts } from '../events/accounts.js';
 import { decodeBatch } from '../events/decode.js';
-import { DROP_REASON_NAMES } from '../kernel/abi.js';
-import { readCounters } from '../kernel/counters.js';
+import { readDrops } from '../kernel/counters.js';
 import { RECEIVER_CLASSES } from '../kernel/receivers.js';
 import { createActivity } from '../sinks/activity.js';
 import { openAuditSink } from '../sinks/audit-sink.js';
@@ -186,28 +185,17 @@ export async function startDemoAgent(
       status,
       async onFrame(frame, pass) {
         stage.show(frame, pass);
-        if (frame.agent === 'start') recordAgent('start');
+        if (frame.agent === 'start') trail.recordAgent('start');
         if (frame.records) {
           const { events, malformed } = decodeBatch(frame.records);
           if (malformed > 0) log.error({ malformed }, 'records that no layout explains');
           for (const event of events) takeEvent(eventIn(pass, event));
         }
-        if (frame.agent === 'stop') recordAgent('stop');
+        if (frame.agent === 'stop') trail.recordAgent('stop');
         await auditLog.flush();
       },
       stop: () => cleanup.run(),
     };
-
-    function recordAgent(command: string): void {
-      trail.record({ bootNs: trail.bootNow(), kind: 'agent', command, result: 'ok' });
-    }
-
-    function drops(): Record<string, number> {
-      const counts = readCounters(map('drop_counts'));
-      return Object.fromEntries(
-        [...DROP_REASON_NAMES].map(([at, name]) => [name.toLowerCase(), counts[at] ?? 0]),
-      );
-    }
 
     function status(): AgentStatus {
       return {
@@ -223,7 +211,7 @@ export async function startDemoAgent(
           class: each,
           count: stage.receivers().filter((receiver) => receiver.class === each).length,
         })),
-        drops: drops(),
+        drops: readDrops(map('drop_counts')),
         auditLines: auditLines(),
       };
     }

@@ -1,5 +1,5 @@
 /** Reads the per-CPU counters: exact whatever happened to the ring. */
-import { DURATION_HISTOGRAM_SIZE, readDurationHistogram } from './abi.js';
+import { DROP_REASON_NAMES, DURATION_HISTOGRAM_SIZE, readDurationHistogram } from './abi.js';
 import type { BpfMap } from './native.js';
 
 const WORD = 8;
@@ -17,6 +17,14 @@ export function readCounters(map: BpfMap): Float64Array {
     sums[index] = sum;
   }
   return sums;
+}
+
+/** What was lost so far, by the reason's name in lower case; `map`: drop_counts. */
+export function readDrops(map: BpfMap): Record<string, number> {
+  const counts = readCounters(map);
+  return Object.fromEntries(
+    [...DROP_REASON_NAMES].map(([at, name]) => [name.toLowerCase(), counts[at] ?? 0]),
+  );
 }
 
 /** One u64 of a per-CPU array, for each CPU. Exact up to 2^53. */

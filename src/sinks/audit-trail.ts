@@ -9,6 +9,8 @@ export interface AuditTrail {
   record(entry: AuditEntry): void;
   /** Now on CLOCK_BOOTTIME, nanoseconds: for entries that no record of the kernel brought. */
   bootNow(): bigint;
+  /** What the agent itself did, now: no record of the kernel brought it. */
+  recordAgent(command: string, more?: Pick<AuditEntry, 'gap'>): void;
 }
 
 export interface AuditTrailOptions {
@@ -61,16 +63,22 @@ export function createAuditTrail({
     return offsetNs;
   };
 
+  const record = (entry: AuditEntry): void => {
+    const toLog = logged.has(entry.kind);
+    if (!toLog && !feed.wanted()) return;
+    const wallOffsetNs = wallOffset(BigInt(entry.bootNs));
+    const numbered = toLog ? { ...entry, seq: ++seq, wallOffsetNs } : { ...entry, wallOffsetNs };
+    const line = formatAuditLine(numbered, maxLineBytes);
+    if (toLog) log.write(line, isUrgent(entry));
+    feed.publish(line);
+  };
+
+  const bootNow = (): bigint => readClocks().bootNs;
+
   return {
-    record(entry) {
-      const toLog = logged.has(entry.kind);
-      if (!toLog && !feed.wanted()) return;
-      const wallOffsetNs = wallOffset(BigInt(entry.bootNs));
-      const record = toLog ? { ...entry, seq: ++seq, wallOffsetNs } : { ...entry, wallOffsetNs };
-      const line = formatAuditLine(record, maxLineBytes);
-      if (toLog) log.write(line, isUrgent(entry));
-      feed.publish(line);
-    },
-    bootNow: () => readClocks().bootNs,
+    record,
+    bootNow,
+    recordAgent: (command, more) =>
+      record({ bootNs: bootNow(), kind: 'agent', command, result: 'ok', ...more }),
   };
 }
