@@ -10,26 +10,15 @@ import { journalEntry } from '../../src/sinks/journal-entry.js';
 import { type JournaldOutputOptions, openJournaldOutput } from '../../src/sinks/journald-output.js';
 import { HOSTILE_NAMES } from '../commands/terminal.js';
 import { lineOf } from '../support/audit-sink.js';
-import { defer } from '../support/defer.js';
 import { type Journald, startJournald } from '../support/journald.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { eventually } from '../support/wait.js';
+import { watchOutput } from '../support/watched-output.js';
 
 const native = await openSchema('native');
 
 function openOutput(t: TestContext, path: string, more: Partial<JournaldOutputOptions> = {}) {
-  const states: (string | undefined)[] = [];
-  const output = openJournaldOutput({
-    map: native,
-    path,
-    gatherMs: 5,
-    firstRetryMs: 10,
-    maxRetryMs: 40,
-    onState: (reason) => states.push(reason),
-    ...more,
-  });
-  defer(t, () => output.close());
-  return { output, states };
+  return watchOutput(t, (timing) => openJournaldOutput({ map: native, path, ...timing, ...more }));
 }
 
 const entriesOf = (journald: Journald, count: number) =>

@@ -11,6 +11,7 @@ import { otlpLogRecord } from '../../src/sinks/otlp-record.js';
 import { VERSION } from '../../src/version.js';
 import { defer } from '../support/defer.js';
 import { eventually } from '../support/wait.js';
+import { watchOutput } from '../support/watched-output.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: what a collector gets is read as it comes
 type Body = any;
@@ -45,17 +46,7 @@ async function startCollector(t: TestContext, answer: Answer = OK, port = 0) {
 }
 
 function openOutput(t: TestContext, url: string, more: Partial<OtlpOutputOptions> = {}) {
-  const states: (string | undefined)[] = [];
-  const output = createOtlpOutput({
-    url,
-    gatherMs: 5,
-    firstRetryMs: 10,
-    maxRetryMs: 40,
-    onState: (reason) => states.push(reason),
-    ...more,
-  });
-  defer(t, () => output.close());
-  return { output, states };
+  return watchOutput(t, (timing) => createOtlpOutput({ url, ...timing, ...more }));
 }
 
 const line = (n: number): string => `{"seq":${n},"time":"2026-11-25T05:00:00.000000001Z","kind":"ioctl"}`;

@@ -22,22 +22,12 @@ import { startJournald } from '../support/journald.js';
 import { startRsyslogd } from '../support/rsyslogd.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { eventually } from '../support/wait.js';
+import { watchOutput } from '../support/watched-output.js';
 
 const native = await openSchema('native');
 
 function openOutput(t: TestContext, address: string, more: Partial<SyslogOutputOptions> = {}) {
-  const states: (string | undefined)[] = [];
-  const output = openSyslogOutput({
-    map: native,
-    address,
-    gatherMs: 5,
-    firstRetryMs: 10,
-    maxRetryMs: 40,
-    onState: (reason) => states.push(reason),
-    ...more,
-  });
-  defer(t, () => output.close());
-  return { output, states };
+  return watchOutput(t, (timing) => openSyslogOutput({ map: native, address, ...timing, ...more }));
 }
 
 const lineOf = (seq: number, path = '/srv/disk.img', result = 'ok'): string =>
