@@ -213,7 +213,7 @@ function tenant(
 
 export const TENANTS: readonly Tenant[] = [
   tenant('docker', 'shop-web', 4_026_532_177, '/srv/data'),
-  tenant('podman', 'image-build', 4_026_532_241, '/work/out'),
+  tenant('podman', 'image-build', 4_026_532_241, '/srv/out'),
   tenant('kubernetes', 'ci/runner-x7k2p/build', 4_026_532_305, '/builds/rootfs'),
   tenant('kubernetes', 'ci/runner-9fq4m/build', 4_026_532_369, '/builds/rootfs'),
   tenant('lxc', 'db01', 4_026_532_433, '/var/lib/images'),
