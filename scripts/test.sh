@@ -62,7 +62,7 @@ run_tests() {
 		--test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=./scripts/test-reporter.mjs --test-reporter-destination="$one" "${files[@]}" || status=1
 	# A runner that died wrote no counts.
-	if [ -s "$one" ]; then cat "$one" >>"$counts"; else echo "0 1 0" >>"$counts"; fi
+	if [ -s "$one" ]; then cat "$one" >>"$counts"; else printf '0 1 0\nfailed: the runner ended before its tests\n' >>"$counts"; fi
 	rm -f "$one"
 }
 
@@ -70,7 +70,9 @@ processors=$(nproc)
 run_tests "$((processors > 2 ? processors : 2))" "${shared[@]}"
 run_tests 1 "${alone[@]}"
 
-read -r passed failed skipped < <(awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$counts")
+# Once more at the end, where one looks.
+grep -E '^(skipped|failed): ' "$counts" || true
+read -r passed failed skipped < <(awk '/^[0-9]/ { p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$counts")
 if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
 if [ $((passed + failed)) -eq 0 ]; then
 	echo "no test ran for: $pattern" >&2

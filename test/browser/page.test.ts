@@ -75,7 +75,7 @@ test('a device’s life is a time line, reached and left by the keyboard', async
     life,
     /In use by podman\/image-build\. Hidden from the host’s udev: a user namespace attached/,
   );
-  assert.match(life, /attached \/work\/out\/disk-13\.img/);
+  assert.match(life, /attached \/srv\/out\/disk-13\.img/);
   assert.match(life, /detached: refused, EBUSY/);
   assert.match((await page.locator('#device .lane').getAttribute('aria-label')) ?? '', /^2 lives in /);
   await page.keyboard.press('Escape');
