@@ -93,7 +93,7 @@ static __always_inline void announce_call(const struct call_entry *call, __u64 t
 		return;
 	}
 	/* Only an unbound device can begin a life: a call that must fail names no pending owner. */
-	if (takes_life(call->command) && call->state == LOOP_STATE_UNBOUND)
+	if (call->devno && takes_life(call->command) && call->state == LOOP_STATE_UNBOUND)
 		owner_pending(call->devno, call->userns, token, call->loop_address);
 }
 
@@ -104,6 +104,7 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 	struct filter_settings *config = filter_settings();
 	/* Apart: a core read relocates every access in its expression, one of ours too. */
 	struct loop_device *loop = target->loop;
+	struct owner_entry *entry;
 	struct call_entry *call;
 	__u32 devno;
 
@@ -130,8 +131,12 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 	if (loop) {
 		call->diskseq = disk_sequence(target->disk);
 		call->state = READ_LOOP(loop, lo_state);
-		call->owner = owner_resolve(owner_lookup(target->devno)).owner;
-	} else if (command != LOOP_COMMAND_LOOP_CTL_GET_FREE && config) {
+		entry = owner_lookup(target->devno);
+		/* A life that began where we did not see the device. */
+		if (entry && !entry->loop_address)
+			entry->loop_address = call->loop_address;
+		call->owner = owner_resolve(entry).owner;
+	} else if (is_control(command) && command != LOOP_COMMAND_LOOP_CTL_GET_FREE && config) {
 		devno = devno_of_number(argument, config->part_shift);
 		call->owner = owner_resolve(owner_lookup(devno)).owner;
 	}
@@ -294,6 +299,22 @@ static __always_inline bool sets_backing(__u32 command)
 	return takes_life(command) || command == LOOP_COMMAND_LOOP_CHANGE_FD;
 }
 
+/*
+ * The attachment was of another device than was seen at entry (follow_call), of which little is known: nobody looked at
+ * its struct yet, and whose descriptor it was is not to be told any more.
+ */
+static __always_inline void redirect_call(struct call_entry *call,
+					  const struct inflight_entry *announced)
+{
+	struct owner_entry *entry = owner_lookup(announced->devno);
+
+	call->devno = announced->devno;
+	call->loop_address = entry ? entry->loop_address : 0;
+	call->owner = entry ? entry->creator : USERNS_NONE;
+	call->diskseq = 0;
+	call->file = 0;
+}
+
 /* `canary`: the return that this is, of a device's ioctl or of loop-control's. */
 static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 {
@@ -312,21 +333,29 @@ static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 	if (!call || !call->start_ns)
 		return;
 	now = bpf_ktime_get_boot_ns();
+	if (takes_life(call->command) || makes_device(call->command)) {
+		announced = bpf_map_lookup_elem(&inflight, &token);
+		if (announced) {
+			if (announced->devno != call->devno)
+				redirect_call(call, announced);
+			created = announced->created;
+			after.diskseq = announced->created_diskseq;
+			bpf_map_delete_elem(&inflight, &token);
+		}
+		if (takes_life(call->command) && !call->devno) {
+			/* Not a loop device's, and none was attached. */
+			call_end(call, token);
+			return;
+		}
+	}
 	devno = call->devno;
 	owner_after = call->owner;
 	loop = (void *)call->loop_address;
 	/* The address was good at entry; it is not if the device was removed meanwhile. */
 	if (call->loop_address && loop_state_at(call->loop_address) >= 0)
 		loop_read_config(loop, &after);
-	if (takes_life(call->command) || makes_device(call->command)) {
-		announced = bpf_map_lookup_elem(&inflight, &token);
-		if (announced) {
-			created = announced->created;
-			if (created)
-				after.diskseq = announced->created_diskseq;
-			bpf_map_delete_elem(&inflight, &token);
-		}
-	}
+	else if (takes_life(call->command) && result >= 0)
+		after.state = LOOP_STATE_BOUND;
 	if (settles_owner(call->command)) {
 		devno = settle_owner(created, result, after.diskseq, after.state);
 		owner_after = USERNS_NONE;

@@ -10,8 +10,9 @@
  * sys_enter and sys_exit fire for every ioctl of the host that any loop device can get
  * (entry_SYSCALL_64 → do_syscall_64 → trace_sys_enter; since 2.6), on every kernel, even where
  * trampolines and kprobes are locked down. They cost every other system call of the host the slow
- * entry path, and they see the descriptor before the kernel does: a second thread that swaps it in
- * between is attributed to the file that was there at entry.
+ * entry path, and they see the descriptor before the kernel does: when a second thread swaps it in
+ * between, an attachment is followed to its device by the uevent it sends, and any other call is
+ * attributed to the file that was there at entry.
  */
 #define DIRECT_READS
 #include "ioctl.bpf.h"
@@ -196,8 +197,12 @@ int BPF_PROG(syscall_enter_tp_btf, struct pt_regs *regs, long number)
 		return 0;
 	}
 	file = file_of_fd(task, fd);
-	if (!file || !loop_target_of_file(file, &target) || !target.loop != is_control(command))
-		return 0;
+	if (!file || !loop_target_of_file(file, &target) || !target.loop != is_control(command)) {
+		/* Another thread may make it a loop device's before the kernel looks: an attachment would say so. */
+		if (!takes_life(command))
+			return 0;
+		target = (struct loop_target){.file = file};
+	}
 	ioctl_entered(&target, command, argument, arch);
 	return 0;
 }

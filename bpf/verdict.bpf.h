@@ -67,6 +67,24 @@ static __always_inline void learn_creator(struct uevent *event, struct task_stru
 		call->created_diskseq = event->fields.diskseq;
 }
 
+/*
+ * The `change` of an attachment is sent inside its call. On system calls another thread may have made the descriptor
+ * lead elsewhere since we saw it: then this is the device, and nothing is under way on the one that was seen. The
+ * kernel sends no other disk's `change` there.
+ */
+static __always_inline void follow_call(const struct uevent *event, struct inflight_entry *call,
+					struct task_struct *task)
+{
+	if (!takes_life(call->command) || call->devno == event->name.devno ||
+	    event->name.action != UEVENT_ACTION_CHANGE || !event->name.whole_disk ||
+	    event->fields.synthetic || !event->from_kernel)
+		return;
+	owner_withdrawn(call->devno, task_token(task));
+	call->devno = event->name.devno;
+	call->created_diskseq = event->fields.diskseq;
+	call->state = LOOP_STATE_UNBOUND;
+}
+
 /* Whose device the uevent is about, at this moment, in the emitter's context. */
 static __always_inline void resolve_uevent(struct uevent *event,
 					   const struct filter_settings *config)
@@ -80,6 +98,8 @@ static __always_inline void resolve_uevent(struct uevent *event,
 	    event->from_kernel)
 		learn_creator(event, task, call);
 
+	if (call)
+		follow_call(event, call, task);
 	/* The emitter is attaching a file to this very device: the life is the emitter's. */
 	if (call && call->devno == event->name.devno && takes_life(call->command) &&
 	    call->state == LOOP_STATE_UNBOUND) {

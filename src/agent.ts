@@ -9,10 +9,12 @@ import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
 import { createDeviceMaker } from './devices/device-making.js';
+import { loopName } from './devices/devno.js';
 import { createInventory, thisHost } from './devices/inventory.js';
 import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
+import { isAttachmentUnseen, showDevice } from './devices/unseen-device.js';
 import { reasonOf } from './errors.js';
 import { createEventPath } from './event-path.js';
 import { openAccounts } from './events/accounts.js';
@@ -388,8 +390,19 @@ async function assemble(
 
   function onBatch({ events, malformed }: DecodedBatch): Promise<void> {
     if (malformed > 0) log.error({ malformed }, 'records that no layout explains');
-    for (const event of events) takeEvent(event);
+    for (const event of events) {
+      takeEvent(event);
+      if (isAttachmentUnseen(event)) look(loopName(event.record.devno, partShift));
+    }
     return auditLog.flush();
+  }
+
+  function look(name: string): void {
+    try {
+      showDevice(native, name);
+    } catch (error) {
+      log.warn({ err: error, device: name }, 'a device that another thread’s descriptor led to');
+    }
   }
 
   function handToHost(name: string, action: 'add' | 'change'): void {

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tempImage } from '../support/image.js';
 import { ioctls, LOOP_CTL_ADD } from '../support/ioctl.js';
-import { linksOf } from '../support/links.js';
 import { container, host } from '../support/shell.js';
 import { setStage } from '../support/stage.js';
 import { ROOM } from '../support/storm-run.js';
@@ -33,11 +32,10 @@ test('what it attaches is its own and hidden, and the host’s device that it sh
     logged.every(({ caller, owner }) => caller.userns.level === 1 && owner.after === caller.userns.id),
   );
   t.diagnostic(`${2 * ROUNDS} attachments: ${logged.length} logged as such, ${shown.length} events shown`);
-  // The limit that docs/threat-model.md states: on system calls some are missed.
-  if ((await linksOf(stage.agent)).loop_ioctl !== 'tp_btf') {
-    assert.equal(logged.length, 2 * ROUNDS);
-    assert.deepEqual(shown, []);
-  }
+  assert.equal(logged.length, 2 * ROUNDS);
+  assert.deepEqual(shown, []);
+  const after = await stage.agent.ask(`devices/loop${TARGET}`);
+  assert.deepEqual([after.state, after.owner.class], ['unbound', 'initial']);
   assert.equal((await stage.agent.ask(`devices/loop${DECOY}`)).owner.class, 'initial');
   const heard = (await stage.hostHears()).length;
   await host(`echo change >/sys/block/loop${DECOY}/uevent`);
