@@ -69,6 +69,12 @@ export const ERRORS = {
     message: 'cannot use the pin {path}: {reason}',
     nextStep: 'loopwarden uninstall of the version that made it, or remove it by hand, then start again',
   },
+  ERR_NOT_LOADED: {
+    exitCode: EXIT.no,
+    message: 'there is nothing to go on with: {reason}',
+    nextStep:
+      'run loopwarden load first, of the same version; or loopwarden run without --loaded, which loads by itself',
+  },
   ERR_TRACES_LEFT: {
     exitCode: EXIT.no,
     message: 'something is still there: {what}',
