@@ -1,0 +1,35 @@
+/** The agent as its unit runs it: what loads, with the capabilities that the unit gives it, and the agent in the unit's sandbox. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
+import { type AgentEnvironment, type AgentProcess, startAgent } from './agent-process.js';
+import { command, type Outcome } from './shell.js';
+
+export const AGENT_UNIT = join(PACKAGE_ROOT, 'packaging/systemd/loopwarden.service');
+const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
+const SANDBOX = fileURLToPath(new URL('unit-sandbox.py', import.meta.url));
+const INSTALLED = '/usr/bin/loopwarden';
+
+/** The value of a setting that is there once. */
+export function settingOf(key: string, unit = AGENT_UNIT): string {
+  return new RegExp(`^${key}=(.*)$`, 'm').exec(readFileSync(unit, 'utf8'))?.[1] ?? '';
+}
+
+/** As ExecStartPre= does, with the agent of this clone. */
+export async function loadAsUnit({ env }: AgentEnvironment, main = MAIN): Promise<Outcome> {
+  const words = settingOf('ExecStartPre').replace(/^\+/, '').split(' ');
+  assert.equal(words.at(-2), INSTALLED);
+  const [file = '', ...before] = words.slice(0, -2);
+  return command(file, [...before, process.execPath, main, ...words.slice(-1)], env);
+}
+
+/** As ExecStart= does. */
+export async function startAsUnit(t: TestContext, environment: AgentEnvironment): Promise<AgentProcess> {
+  const { env, auditPath } = environment;
+  const options = settingOf('ExecStart').split(' ').slice(2);
+  const writable = [env.LOOPWARDEN_PINS_PATH ?? '', dirname(auditPath)];
+  return startAgent(t, environment, MAIN, ['python3', SANDBOX, AGENT_UNIT, ...writable, '--'], options);
+}
