@@ -133,6 +133,11 @@ export const ERRORS = {
     nextStep:
       'name a key that can be read (audit.key_path, --public-key), or do without checkpoints (audit.chain)',
   },
+  ERR_SYSLOG_TLS: {
+    exitCode: EXIT.usage,
+    message: 'cannot send syslog over TLS: {reason}',
+    nextStep: 'name PEM files that root can read as audit.syslog_ca, audit.syslog_cert and audit.syslog_key',
+  },
   ERR_NO_AUDIT_LOG: {
     exitCode: EXIT.usage,
     message: 'cannot read the audit log {path}: {reason}',
