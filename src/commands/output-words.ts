@@ -68,6 +68,7 @@ function unusedSyslog(to: SyslogAddress | undefined): string[] {
 }
 
 function isReadable(url: string): boolean {
+  if (!URL.canParse(url)) return false;
   const { protocol, hostname } = new URL(url);
   return protocol === 'http:' && !LOOPBACK.test(hostname.replace(/^\[|\]$/g, ''));
 }
