@@ -20,13 +20,16 @@ export interface LoadReport {
   networkNamespace: number;
 }
 
+/** To be raised when a reader of before would misread it. */
+const FORMAT = 1;
 const KEY = Buffer.alloc(4);
 /** Of what a kernel or a verifier says: with it all links of all hooks have room. */
 const MOST_TEXT = 1024;
 
 export function keepLoadReport(map: BpfMap, report: LoadReport): void {
   const value = Buffer.alloc(map.valueSize);
-  value.write(JSON.stringify(report, (_, each: unknown) => (typeof each === 'string' ? cut(each) : each)));
+  const text = { format: FORMAT, ...report };
+  value.write(JSON.stringify(text, (_, each: unknown) => (typeof each === 'string' ? cut(each) : each)));
   // Of a text that filled it to the last byte nothing could be read.
   value[map.valueSize - 1] = 0;
   map.put(KEY, value);
@@ -38,7 +41,8 @@ export function readLoadReport(map: BpfMap | undefined): LoadReport | undefined 
   const end = value?.indexOf(0) ?? 0;
   if (!value || end <= 0) return undefined;
   try {
-    return JSON.parse(value.toString('utf8', 0, end)) as LoadReport;
+    const report = JSON.parse(value.toString('utf8', 0, end)) as LoadReport & { format: number };
+    return report.format === FORMAT ? report : undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 """Runs a command within the sandbox of a service unit, by the means that systemd takes for it, for machines whose pid 1 is none.
 
-    unit-sandbox.py UNIT [WRITABLE_PATH]... -- COMMAND...
+    unit-sandbox.py UNIT[,DROP_IN]... [WRITABLE_PATH]... -- COMMAND...
 
 WRITABLE_PATH stands for the folders of a test, where the unit has LogsDirectory= and the like. A socket of the caller's network
 namespace that listens on 127.0.0.1 is passed as by a socket unit. A setting that is in neither of the two tables below is refused: whoever
@@ -29,9 +29,8 @@ ProcSubset PrivateDevices BindPaths PrivateNetwork RestrictAddressFamilies Syste
 """.split()
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
-MOUNT_ATTR_RDONLY, AT_RECURSIVE, AT_FDCWD = 1, 0x8000, -100
-SYS_MOUNT_SETATTR, SYS_SECCOMP, SYS_SOCKET = 442, 317, 41
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+SYS_SECCOMP, SYS_SOCKET = 317, 41
 PR_SET_NO_NEW_PRIVS, PR_CAPBSET_DROP = 38, 24
 AUDIT_ARCH_X86_64 = 0xC000003E
 SECCOMP_ALLOW, SECCOMP_ERRNO = 0x7FFF0000, 0x00050000
@@ -51,17 +50,22 @@ def mount(source, target, kind, flags, data=None):
     check(libc.mount(words[0], words[1], words[2], flags, words[3]), f"mount {target}")
 
 
-def set_read_only(path, read_only, recursive=False):
-    wanted = (MOUNT_ATTR_RDONLY, 0) if read_only else (0, MOUNT_ATTR_RDONLY)
-    attributes = struct.pack("=QQQQ", *wanted, 0, 0)
-    flags = AT_RECURSIVE if recursive else 0
-    check(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, path.encode(), flags, attributes, 32), f"mount_setattr {path}")
+def set_read_only(path, read_only):
+    # The same numbers as those of mount(2).
+    kept = os.statvfs(path).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount(None, path, None, MS_REMOUNT | MS_BIND | kept | (MS_RDONLY if read_only else 0))
 
 
-def read_unit(path):
+def mount_points():
+    # The last one on a point is the one that is seen.
+    points = {line.split()[4] for line in open("/proc/self/mountinfo")}
+    return sorted(point.encode().decode("unicode_escape") for point in points)
+
+
+def read_unit(paths):
     settings = {}
     section = ""
-    for line in open(path):
+    for line in (line for path in paths.split(",") for line in open(path)):
         line = line.strip()
         if line.startswith("["):
             section = line
@@ -70,14 +74,14 @@ def read_unit(path):
             settings.setdefault(key, []).append(value)
     unknown = [key for key in settings if key not in IMITATED and key not in NOT_IMITATED]
     if unknown:
-        sys.exit(f"{path}: neither imitated nor left out: {', '.join(unknown)}")
+        sys.exit(f"{paths}: neither imitated nor left out: {', '.join(unknown)}")
     # Which values are meant below.
     for key, value in {
         "ProtectSystem": "strict", "ProtectHome": "yes", "ProtectProc": "invisible", "ProcSubset": "pid", "PrivateDevices": "yes",
         "ProtectKernelTunables": "yes", "ProtectControlGroups": "yes", "NoNewPrivileges": "yes",
     }.items():
         if settings.get(key) != [value]:
-            sys.exit(f"{path}: {key}={settings.get(key)} is not what this imitates")
+            sys.exit(f"{paths}: {key}={settings.get(key)} is not what this imitates")
     return settings
 
 
@@ -111,10 +115,10 @@ def enter_mounts(settings, writable):
     for home in ("/home", "/root", "/run/user"):
         if os.path.isdir(home):
             mount("tmpfs", home, "tmpfs", MS_RDONLY, "mode=000")
+    for point in mount_points():
+        if not any(point == path or point.startswith(f"{path}/") for path in paths):
+            set_read_only(point, True)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=invisible,subset=pid")
-    set_read_only("/", True, recursive=True)
-    for path in paths + ["/proc"]:
-        set_read_only(path, False)
 
 
 def limit_capabilities(settings):
