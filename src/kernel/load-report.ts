@@ -23,8 +23,8 @@ export interface LoadReport {
 /** To be raised when a reader of before would misread it. */
 const FORMAT = 1;
 const KEY = Buffer.alloc(4);
-/** Of what a kernel or a verifier says: with it all links of all hooks have room. */
-const MOST_TEXT = 1024;
+/** Of what a kernel or a verifier says: with it all links of all hooks have room, whatever characters it is made of. */
+const MOST_TEXT = 400;
 
 export function keepLoadReport(map: BpfMap, report: LoadReport): void {
   const value = Buffer.alloc(map.valueSize);
@@ -41,8 +41,8 @@ export function readLoadReport(map: BpfMap | undefined): LoadReport | undefined 
   const end = value?.indexOf(0) ?? 0;
   if (!value || end <= 0) return undefined;
   try {
-    const report = JSON.parse(value.toString('utf8', 0, end)) as LoadReport & { format: number };
-    return report.format === FORMAT ? report : undefined;
+    const report = JSON.parse(value.toString('utf8', 0, end)) as (LoadReport & { format: number }) | null;
+    return report?.format === FORMAT ? report : undefined;
   } catch {
     return undefined;
   }
