@@ -6,7 +6,6 @@ cd /run/vm
 . ./environment
 # Others than root must be able to read it: apt has a user of its own for that.
 install -m 644 loopwarden.deb /var/tmp/loopwarden.deb
-export LOOPWARDEN_TEST_PACKAGE=/var/tmp/loopwarden.deb
 echo booted >booted
 status=0
 timeout "$LIMIT" node --test --test-reporter=spec --test-reporter-destination=stdout \
