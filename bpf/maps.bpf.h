@@ -19,6 +19,11 @@ struct acting_build {
 	__u8 digest[32];
 };
 
+/* JSON, ended by NUL. */
+struct load_report {
+	char text[32768];
+};
+
 #define MAP(map_type, key_type, value_type, entries)                                               \
 	struct {                                                                                   \
 		__uint(type, map_type);                                                            \
@@ -44,6 +49,9 @@ __weak MAP(BPF_MAP_TYPE_HASH, __u64, __u32, 1024) allowed_receivers SEC(".maps")
 
 /* What the set that acts was built from: read and written by agents only (src/kernel/acting-set.ts). */
 __weak MAP(BPF_MAP_TYPE_ARRAY, __u32, struct acting_build, 1) acting_build SEC(".maps");
+
+/* What the loader tells the agent: written and read by them only (src/kernel/load-report.ts). */
+__weak MAP(BPF_MAP_TYPE_ARRAY, __u32, struct load_report, 1) load_report SEC(".maps");
 
 __weak RING(2 << 20) events SEC(".maps");
 /* Apart from the events: nothing a container does may delay the filter of a new receiver. */

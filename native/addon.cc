@@ -153,6 +153,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<Ioctl>("ioctl"),
 	    Export<DropCapabilities>("dropCapabilities"),
 	    Export<ProcessExecutable>("processExecutable"),
+	    Export<ProcessText>("processText"),
 	    Export<ProcessNamespace>("processNamespace"),
 	    Export<ListNamespaces>("listNamespaces"),
 	    Export<NotifyService>("notifyService"),

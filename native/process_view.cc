@@ -2,6 +2,7 @@
 #include "process_view.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "arguments.h"
 #include "errors.h"
 #include "privileged_thread.h"
+#include "unique_fd.h"
 
 namespace loopwarden
 {
@@ -33,6 +35,33 @@ std::string KindArgument(const Napi::CallbackInfo &info, size_t index)
 	if (kind != "mnt" && kind != "user")
 		ThrowRange(info.Env(), "kind must be mnt or user");
 	return "/ns/" + kind;
+}
+
+// Far more than a cgroup path (PATH_MAX) in each hierarchy of cgroup v1.
+constexpr size_t kTextMost = 64 << 10;
+
+// As a part of a path, too.
+std::string FileArgument(const Napi::CallbackInfo &info, size_t index)
+{
+	std::string name = PathArgument(info, index, "name");
+	if (name != "comm" && name != "cgroup" && name != "stat")
+		ThrowRange(info.Env(), "name must be comm, cgroup or stat");
+	return "/" + name;
+}
+
+// Empty: gone, or not to be seen.
+std::string TextOf(const std::string &path)
+{
+	std::string text;
+	char part[4096];
+	UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+	while (file && text.size() < kTextMost) {
+		ssize_t length = read(file.Get(), part, sizeof(part));
+		if (length <= 0)
+			return length < 0 ? std::string() : text;
+		text.append(part, static_cast<size_t>(length));
+	}
+	return text;
 }
 
 // 0: gone, or not to be seen.
@@ -67,6 +96,14 @@ Napi::Value ProcessExecutable(const Napi::CallbackInfo &info)
 	ssize_t length = -1;
 	RunPrivileged([&] { length = readlink(path.c_str(), text, sizeof(text)); });
 	return Napi::String::New(info.Env(), text, length < 0 ? 0 : static_cast<size_t>(length));
+}
+
+Napi::Value ProcessText(const Napi::CallbackInfo &info)
+{
+	std::string path = FolderArgument(info) + FileArgument(info, 1);
+	std::string text;
+	RunPrivileged([&] { text = TextOf(path); });
+	return Napi::String::New(info.Env(), text);
 }
 
 Napi::Value ProcessNamespace(const Napi::CallbackInfo &info)

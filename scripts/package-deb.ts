@@ -40,8 +40,13 @@ const OUTPUT = join(ROOT, 'build/deb');
 const SCRIPTS = ['postinst', 'prerm', 'postrm'];
 const BUNDLE_REPORTS = ['dist/.bundle.json', 'dist/.page.json'];
 
+/** The builder's own settings for an agent or a test have no say in what is packed. */
+const ENVIRONMENT = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('LOOPWARDEN_')),
+);
+
 const run = (file: string, args: readonly string[], options: { cwd?: string } = {}): string =>
-  execFileSync(file, args, { encoding: 'utf8', cwd: ROOT, ...options });
+  execFileSync(file, args, { encoding: 'utf8', cwd: ROOT, env: ENVIRONMENT, ...options });
 
 /** Returns the package's path. */
 function build(): string {

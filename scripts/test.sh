@@ -12,8 +12,8 @@ if ! unshare --user true 2>/dev/null && [ ! / -ef /proc/1/root ] && [ -z "${SYST
 	exec python3 scripts/leave-chroot.py bash scripts/test.sh "$@"
 fi
 
-# test/vm boots kernels and has its own runner.
-mapfile -t all < <(find test -name '*.test.ts' -not -path 'test/vm/*' | sort | grep -E -- "$pattern" || true)
+# Virtual machines have runners of their own.
+mapfile -t all < <(find test -name '*.test.ts' -not -path 'test/vm/*' -not -path 'test/packaging/systemd/*' | sort | grep -E -- "$pattern" || true)
 shared=()
 alone=()
 for file in "${all[@]}"; do

@@ -7,11 +7,10 @@
 import type { Logger } from 'pino';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
-import type { Config } from './config/schema.js';
 import { createDeviceMaker } from './devices/device-making.js';
 import { loopName } from './devices/devno.js';
 import { createInventory, thisHost } from './devices/inventory.js';
-import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
+import { creatorOf, readOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
 import { isAttachmentUnseen, showDevice } from './devices/unseen-device.js';
@@ -23,27 +22,19 @@ import { measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
-import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
-import { chooseHooks, LISTENER_PROGRAM, refusedProgram } from './kernel/attach.js';
 import { dropCapabilities } from './kernel/capabilities.js';
 import { readDrops } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
-import { openGates } from './kernel/gates.js';
-import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
-import { waitForLoopDriver } from './kernel/loop-driver.js';
+import { HOOK_NAMES } from './kernel/hooks.js';
+import { openKernelSide } from './kernel/kernel-side.js';
+import { LISTENER_PROGRAM } from './kernel/listener.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
-import { checkDriverTypes, checkPermission } from './kernel/permission.js';
-import { openPins } from './kernel/pins.js';
+import { checkRoot } from './kernel/permission.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { PROGRAM_ITERATOR } from './kernel/program-names.js';
-import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
-import {
-  openReceivers,
-  ownNetworkNamespace,
-  RECEIVER_CLASSES,
-  RECEIVER_ITERATOR,
-} from './kernel/receivers.js';
-import { changeSettings, loopPartShift } from './kernel/settings.js';
+import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
+import { loopPartShift } from './kernel/settings.js';
+import { type Loading, loadKernelSide, waitUntilLoadable } from './kernel-loading.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import type { PassedListener } from './notify/passed-listener.js';
@@ -75,9 +66,9 @@ export interface AgentOptions {
   native?: NativeAddon;
   /** For the public pages, in the place of one by the config. */
   listener?: PassedListener | undefined;
+  /** `loopwarden load` has done what takes capabilities (src/kernel-loading.ts), and this process may have none for it. */
+  isLoaded?: boolean;
 }
-
-const ITERATORS = [RECEIVER_ITERATOR, PROCESS_ITERATOR, PROGRAM_ITERATOR];
 
 /**
  * Undefined: `stop` came while it waited for the loop driver.
@@ -88,17 +79,14 @@ export async function startAgent(
   loaded: LoadedConfig,
   log: Logger,
   stop: AbortSignal,
-  { native = loadNative(), listener }: AgentOptions = {},
+  { native = loadNative(), listener, isLoaded = false }: AgentOptions = {},
 ): Promise<Agent | undefined> {
-  checkPermission(native);
-  const driverThere = await waitForLoopDriver(stop, () =>
-    log.warn('waiting for the loop driver: modprobe loop, or install the package that holds the module'),
-  );
-  if (!driverThere) return undefined;
-  checkDriverTypes();
+  if (isLoaded) checkRoot();
+  else if (!(await waitUntilLoadable(native, log, stop))) return undefined;
   const cleanup = createCleanup();
+  const load = (): Promise<Loading> => loadKernelSide(native, loaded.config, log);
   try {
-    return await assemble(native, loaded, log, cleanup, listener);
+    return await assemble({ native, loaded, log, cleanup, listener, load: isLoaded ? undefined : load });
   } catch (error) {
     await cleanup
       .run()
@@ -107,13 +95,18 @@ export async function startAgent(
   }
 }
 
-async function assemble(
-  native: NativeAddon,
-  loaded: LoadedConfig,
-  log: Logger,
-  cleanup: Cleanup,
-  listener: PassedListener | undefined,
-): Promise<Agent> {
+interface Parts {
+  native: NativeAddon;
+  loaded: LoadedConfig;
+  log: Logger;
+  cleanup: Cleanup;
+  listener: PassedListener | undefined;
+  /** Undefined: another process has. */
+  load: (() => Promise<Loading>) | undefined;
+}
+
+async function assemble(parts: Parts): Promise<Agent> {
+  const { native, loaded, log, cleanup, listener, load } = parts;
   const { config } = loaded;
   let started = false;
   const startedAt = new Date().toISOString();
@@ -142,16 +135,14 @@ async function assemble(
     readClocks: () => native.clocks(),
   });
 
-  // Loaded, but nothing attached yet: another agent may be at work.
-  const pins = openPins(native, config.pins.path);
-  const gates = openGates(native, pins.gatesFolder, hookPrograms());
-  cleanup.add(() => gates.close());
-  const hooks = chooseHooks(native, { gates, avoid: config.hooks.avoid });
-  cleanup.add(() => hooks.close());
-  const { programs, reused } = loadChosen();
-  cleanup.add(() => programs.close());
+  const loading = await load?.();
+  // An error after this leaves nothing of a first load, and no filter.
+  cleanup.add(() => (started ? undefined : loading?.undo()));
+  const kernel = await openKernelSide(native, config.pins.path);
+  cleanup.add(() => kernel.close());
+  const { gates, iterators, pins } = kernel;
   const partShift = loopPartShift();
-  const owners = programs.map('owners');
+  const owners = kernel.map('owners');
   const registry = createRegistry(partShift);
   const containers = createContainerResolver({
     native,
@@ -160,41 +151,41 @@ async function assemble(
     ),
   });
   const inventory = createInventory(
-    { owners, userns: programs.map('userns') },
+    { owners, userns: kernel.map('userns') },
     registry,
     containers,
     thisHost(native),
   );
   const delivery = () =>
-    hooks.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
+    kernel.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
   const receivers = openReceivers(native, {
-    iterator: programs.program(RECEIVER_ITERATOR),
-    programIterator: programs.program(PROGRAM_ITERATOR),
+    iterator: iterators[RECEIVER_ITERATOR],
+    programIterator: iterators[PROGRAM_ITERATOR],
     delivery,
-    allowedCookies: programs.map('allowed_receivers'),
+    allowedCookies: kernel.map('allowed_receivers'),
     allow: config.receivers.allow,
-    ownInode: () => hooks.listener().inode,
+    ownInode: () => kernel.listener.inode,
     filtering: () => filter.mode() !== 'off',
+    networkNamespace: kernel.networkNamespace,
   });
   cleanup.add(() => receivers.close());
-  receivers.refuseSecondAgent();
-  const processes = openProcesses(programs.program(PROCESS_ITERATOR));
+  const processes = openProcesses(iterators[PROCESS_ITERATOR]);
   cleanup.add(() => processes.close());
   const filter = openFilter(native, {
-    settings: programs.map('settings'),
-    announcements: programs.map('receiver_events'),
+    settings: kernel.map('settings'),
+    announcements: kernel.map('receiver_events'),
     delivery,
     receivers,
-    hooks,
+    hooks: kernel,
     onOutcome: (outcome) => log.debug(outcome, 'a receiver has appeared'),
   });
   cleanup.add(() => filter.close());
-  const ring = openEventRing(native, programs.map('events'), onBatch);
+  const ring = openEventRing(native, kernel.map('events'), onBatch);
   cleanup.add(() => ring.close());
 
   const accounts = openAccounts({
-    recordSeq: programs.map('record_seq'),
-    dropCounts: programs.map('drop_counts'),
+    recordSeq: kernel.map('record_seq'),
+    dropCounts: kernel.map('drop_counts'),
   });
   let written: ReadonlySet<string> = new Set();
   let gapRecords = 0;
@@ -214,7 +205,7 @@ async function assemble(
     },
   });
 
-  const drops = (): Record<string, number> => readDrops(programs.map('drop_counts'));
+  const drops = (): Record<string, number> => readDrops(kernel.map('drop_counts'));
   const api = createAgentApi({
     loaded,
     inventory,
@@ -223,7 +214,7 @@ async function assemble(
     activity,
     status,
     processes,
-    maker: createDeviceMaker(native, programs.map('stated_owners'), partShift),
+    maker: createDeviceMaker(native, kernel.map('stated_owners'), partShift),
     filterMode: filter.mode,
     setFilterMode(mode) {
       filter.setMode(mode);
@@ -238,12 +229,12 @@ async function assemble(
   });
   cleanup.add(() => control.close());
   const source = createKernelMetrics({
-    programs,
-    programRuns: () => gates.stats().set(LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM).stats()),
+    programs: kernel,
+    programRuns: () => gates.stats().set(LISTENER_PROGRAM, kernel.listenerProgram.stats()),
     inventory,
-    outcomes: () => hooks.outcomes,
+    outcomes: () => kernel.outcomes,
     receivers: receivers.list,
-    networkNamespace: ownNetworkNamespace(),
+    networkNamespace: kernel.networkNamespace,
     ringBytes: () => ({ available: ring.stats().availableBytes, size: ring.stats().sizeBytes }),
     auditLines,
     outputs: config.audit.outputs,
@@ -285,39 +276,18 @@ async function assemble(
   });
   cleanup.add(() => pages.close());
 
-  // From here on this is the only agent: what an earlier one left is ours.
-  // Only where no programs went on writing to it.
-  if (pins.found.size > 0 && !gates.areActing())
-    log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
-  cleanup.add(() => (started ? undefined : pins.undo()));
-  pins.keep(programs);
   registry.seed(listLoops(), readOwners(owners));
   // An error after this leaves no filter behind, unless an earlier agent's was there already.
-  cleanup.add(() => void (started || pins.found.size > 0 || receivers.detachAll()));
-  // Before the switch: what an earlier agent's programs did, these are to do from their first call.
-  changeSettings(programs.map('settings'), { mode: config.filter.mode });
-  const extra: LoadedPrograms[] = [];
-  cleanup.add(() => {
-    for (const each of extra) each.close();
-  });
-  const loadMore = (names: readonly string[]): LoadedPrograms => {
-    const more = loadPrograms(native, { programs: names, reuse: mapsOf(programs), sizes: {} });
-    extra.push(more);
-    return more;
-  };
-  hooks.attach(programs, loadMore, { reuse: reused });
-  keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
-  if (reused) log.info('the programs of an earlier agent are of this build, and go on');
-  gates.pin();
+  cleanup.add(() => void (started || !loading?.isFirst || receivers.detachAll()));
   for (const foreign of pins.foreignRings) recordGap(foreign);
   // An agent that is killed before leaves them to the next: told twice is better than never.
   if (pins.foreignRings.length > 0) await auditLog.flush();
   pins.dropOtherLayouts();
   filter.setMode(config.filter.mode);
-  // All is attached and open. A process of loopfs that is started again needs its own from here.
+  // All is open. A process of loopfs that is started again needs its own from here.
   const left = dropCapabilities(
     native,
-    programs.map('settings'),
+    kernel.map('settings'),
     config.loopfs.serve ? LOOPFS_CAPABILITIES : 0,
   );
   log.info({ left }, 'capabilities given up');
@@ -358,34 +328,6 @@ async function assemble(
     written = new Set();
     accounts.begin();
     if (records > 0) log.info({ records }, 'records of the time without an agent, read out');
-  }
-
-  function buildOf(): string {
-    return describeBuild(native, hooks.programs());
-  }
-
-  /** Where the kernel refuses a program, its hook's next link is taken. */
-  function loadChosen(): { programs: LoadedPrograms; reused: boolean } {
-    const refusals: string[] = [];
-    for (;;) {
-      const reused = isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
-      try {
-        const loaded = loadPrograms(native, {
-          programs: [...(reused ? [LISTENER_PROGRAM] : hooks.programs()), ...ITERATORS],
-          reuse: pins.found,
-          sizes: mapSizes(config),
-        });
-        // Only now: a start that fails says it in its error.
-        for (const reason of refusals)
-          log.warn({ reason }, 'the kernel refused a program; its hook takes another link');
-        return { programs: loaded, reused };
-      } catch (error) {
-        const program = refusedProgram(error);
-        if (program === undefined) throw error;
-        refusals.push(reasonOf(error));
-        hooks.refuse(program, reasonOf(error));
-      }
-    }
   }
 
   function onBatch({ events, malformed }: DecodedBatch): Promise<void> {
@@ -445,7 +387,7 @@ async function assemble(
 
   function unreadyReasons(): string[] {
     const missing = HOOK_NAMES.filter(
-      (name) => !hooks.outcomes.get(name)?.some((outcome) => outcome.state === 'attached'),
+      (name) => !kernel.outcomes.get(name)?.some((outcome) => outcome.state === 'attached'),
     );
     const bare = receivers.list().filter((receiver) => receiver.class === 'unfiltered');
     return [
@@ -463,15 +405,6 @@ async function assemble(
     ];
   }
 
-  function loadedPrograms(): AgentStatus['programs'] {
-    const names = [...hooks.programs(), ...ITERATORS];
-    return names.flatMap((name) => {
-      // A hook that took another link at its first try has its programs elsewhere.
-      const source = [...extra, programs].find((each) => each.hasProgram(name));
-      return source ? { name, verifiedInstructions: source.program(name).verifiedInstructions } : [];
-    });
-  }
-
   function status(): AgentStatus {
     return {
       ...build,
@@ -480,8 +413,8 @@ async function assemble(
       filterMode: filter.mode(),
       auditLog: config.audit.path,
       metricsUrl: pages.url,
-      hooks: HOOK_NAMES.map((hook) => ({ hook, outcomes: hooks.outcomes.get(hook) ?? [] })),
-      programs: loadedPrograms(),
+      hooks: HOOK_NAMES.map((hook) => ({ hook, outcomes: kernel.outcomes.get(hook) ?? [] })),
+      programs: [...kernel.programs],
       receivers: RECEIVER_CLASSES.map((each) => ({
         class: each,
         count: receivers.list().filter((receiver) => receiver.class === each).length,
@@ -490,19 +423,4 @@ async function assemble(
       auditLines: auditLines(),
     };
   }
-}
-
-function mapsOf(programs: LoadedPrograms): Map<string, BpfMap> {
-  return new Map(programs.mapNames().map((name) => [name, programs.map(name)]));
-}
-
-function mapSizes({ ring, limits }: Config): Record<string, number> {
-  return {
-    events: ring.size_bytes,
-    owners: limits.devices,
-    userns: limits.user_namespaces,
-    userns_stamps: limits.user_namespaces,
-    inflight: limits.inflight,
-    calls_by_thread: limits.inflight,
-  };
 }

@@ -69,6 +69,12 @@ export const ERRORS = {
     message: 'cannot use the pin {path}: {reason}',
     nextStep: 'loopwarden uninstall of the version that made it, or remove it by hand, then start again',
   },
+  ERR_NOT_LOADED: {
+    exitCode: EXIT.no,
+    message: 'there is nothing to go on with: {reason}',
+    nextStep:
+      'run loopwarden load first, of the same version; or loopwarden run without --loaded, which loads by itself',
+  },
   ERR_TRACES_LEFT: {
     exitCode: EXIT.no,
     message: 'something is still there: {what}',
@@ -126,6 +132,11 @@ export const ERRORS = {
     message: 'cannot use the audit key {path}: {reason}',
     nextStep:
       'name a key that can be read (audit.key_path, --public-key), or do without checkpoints (audit.chain)',
+  },
+  ERR_SYSLOG_TLS: {
+    exitCode: EXIT.usage,
+    message: 'cannot send syslog over TLS: {reason}',
+    nextStep: 'name PEM files that root can read as audit.syslog_ca, audit.syslog_cert and audit.syslog_key',
   },
   ERR_NO_AUDIT_LOG: {
     exitCode: EXIT.usage,

@@ -1,7 +1,7 @@
 /** What the agent of a busy host answers to a scrape: with the real label sets, and as many series as any kernel gives. */
 
-import { LISTENER_PROGRAM } from '../src/kernel/attach.js';
 import { HOOKS, type HookLink } from '../src/kernel/hooks.js';
+import { LISTENER_PROGRAM } from '../src/kernel/listener.js';
 import { labelsOf } from '../src/sinks/kernel-labels.js';
 import { createMetrics } from '../src/sinks/metrics.js';
 import type { MetricsSource } from '../src/sinks/metrics-source.js';

@@ -12,6 +12,7 @@ import { doctor } from './doctor.js';
 import { events } from './events.js';
 import { explain } from './explain.js';
 import { filter } from './filter.js';
+import { load } from './load.js';
 import { loopfs } from './loopfs.js';
 import { losetup } from './losetup.js';
 import { ociHook } from './oci-hook.js';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   audit,
   ociHook,
   demo,
+  load,
   uninstall,
   completion,
 ];

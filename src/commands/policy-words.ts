@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { LoadedConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { HOOKS } from '../kernel/hooks.js';
+import { outputWarnings, outputWords } from './output-words.js';
 import { table } from './table.js';
 
 export interface PolicyWords {
@@ -17,6 +18,7 @@ export function describePolicy({ config, origins }: LoadedConfig): PolicyWords {
       { about: 'uevents', words: FILTER[config.filter.mode] },
       { about: 'exempt', words: exempt(config) },
       { about: 'audit', words: audit(config) },
+      { about: 'audit also', words: outputWords(config.audit) },
       { about: 'memory', words: memory(config) },
       { about: 'loopfs', words: loopfs(config) },
       {
@@ -97,6 +99,7 @@ function warnings({ filter, receivers, audit: log, http, limits, hooks }: Config
     ...(log.kinds.includes('agent')
       ? []
       : ['audit.kinds lacks agent: gaps and changes of the filter are not written down']),
+    ...outputWarnings(log),
     ...(LOOPBACK.test(http.address)
       ? []
       : [`http.address is ${http.address}: whoever reaches it reads the metrics`]),

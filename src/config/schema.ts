@@ -25,6 +25,12 @@ const absolutePath = z
   .regex(/^\/[^\0]*$/, 'must be an absolute path')
   .max(4095);
 
+const pathOrNone = z
+  .string()
+  .regex(/^(\/[^\0]*)?$/, 'must be an absolute path, or empty')
+  .max(4095)
+  .default('');
+
 const count = (least: number, most: number) => z.int().min(least).max(most);
 
 export const configSchema = z.strictObject({
@@ -87,13 +93,21 @@ export const configSchema = z.strictObject({
       .string()
       .refine(
         (address) => parseSyslogAddress(address) !== undefined,
-        'must be a socket’s absolute path, udp://HOST:PORT or tcp://HOST:PORT',
+        'must be a socket’s absolute path, udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT',
       )
       .default('/dev/log')
       .meta({
         description:
-          'Where the output syslog sends them: the host’s own socket, udp://HOST:PORT or tcp://HOST:PORT',
+          'Where the output syslog sends them: the host’s own socket, udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT',
       }),
+    syslog_ca: pathOrNone.meta({
+      description:
+        'PEM file of the authorities that the server of tls:// is believed by; empty: the public ones',
+    }),
+    syslog_cert: pathOrNone.meta({
+      description: 'PEM file of the certificate, with those between, that it is shown; empty: none',
+    }),
+    syslog_key: pathOrNone.meta({ description: 'PEM file of that certificate’s key; root’s' }),
     otlp_url: z
       .string()
       .regex(/^https?:\/\/[^\s/@]+(\/\S*)?$/, 'must be an http or https URL without a password')
@@ -112,16 +126,11 @@ export const configSchema = z.strictObject({
     page: z.boolean().default(true).meta({
       description: 'Whether the live page and what it reads (/api/v1) are served there, too',
     }),
-    web_config: z
-      .string()
-      .regex(/^(\/[^\0]*)?$/, 'must be an absolute path, or empty')
-      .max(4095)
-      .default('')
-      .meta({
-        description:
-          'Prometheus web-config file: TLS, client certificates, users. Needed where others than this host can connect',
-        flag: '--web-config',
-      }),
+    web_config: pathOrNone.meta({
+      description:
+        'Prometheus web-config file: TLS, client certificates, users. Needed where others than this host can connect',
+      flag: '--web-config',
+    }),
     allow_unauthenticated: z.boolean().default(false).meta({
       description: 'Whether to listen on an address that is not loopback without asking anybody who they are',
     }),

@@ -120,7 +120,6 @@ export async function startDemoAgent(
       receivers: {
         scan: stage.receivers,
         list: stage.receivers,
-        refuseSecondAgent: () => {},
         detachAll: () => 0,
         udevTgid: () => 0,
         close: () => {},

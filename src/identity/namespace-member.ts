@@ -1,5 +1,4 @@
 /** A living process of a namespace: what it is in, one that has ended was in too. */
-import { readFileSync } from 'node:fs';
 import type { NativeAddon } from '../kernel/native.js';
 
 export type NamespaceKind = 'mnt' | 'user';
@@ -15,7 +14,7 @@ export interface NamespaceMembers {
   cgroupText(kind: NamespaceKind, inum: number): string | undefined;
 }
 
-type ProcessView = Pick<NativeAddon, 'listNamespaces' | 'processNamespace'>;
+type ProcessView = Pick<NativeAddon, 'listNamespaces' | 'processNamespace' | 'processText'>;
 
 export function createNamespaceMembers(native: ProcessView): NamespaceMembers {
   let members: Record<NamespaceKind, Map<number, number>> = { mnt: new Map(), user: new Map() };
@@ -28,12 +27,8 @@ export function createNamespaceMembers(native: ProcessView): NamespaceMembers {
       }
       const pid = members[kind].get(inum);
       if (pid === undefined) return undefined;
-      try {
-        const text = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
-        return native.processNamespace(pid, kind) === inum ? text : undefined;
-      } catch {
-        return undefined;
-      }
+      const text = native.processText(pid, 'cgroup');
+      return native.processNamespace(pid, kind) === inum ? text : undefined;
     },
   };
 }

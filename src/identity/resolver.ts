@@ -29,7 +29,7 @@ export interface ContainerResolver {
 
 export interface ContainerResolverOptions {
   hierarchy: CgroupHierarchy;
-  native: Pick<NativeAddon, 'listNamespaces' | 'processNamespace'>;
+  native: Pick<NativeAddon, 'listNamespaces' | 'processNamespace' | 'processText'>;
   /** Most cgroups, processes and names that are remembered, each. */
   capacity?: number;
   /** Where the runtimes' files are. */
@@ -91,7 +91,7 @@ export function createContainerResolver({
       byCgroup.set(caller.cgroupId, container);
       return container;
     }
-    const paths = cgroupPathsOf(caller);
+    const paths = cgroupPathsOf(native, caller);
     if (paths !== undefined) return forProcess(caller, describe(bestOf(paths)));
     const member = caller.mntns === hostMntns ? undefined : members.cgroupText('mnt', caller.mntns);
     const theirs = member === undefined ? undefined : bestOf(parseCgroups(member));

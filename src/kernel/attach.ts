@@ -8,6 +8,7 @@ import { missingCanaries } from './canary.js';
 import { firstComplaint } from './features.js';
 import type { Gates } from './gates.js';
 import {
+  gateProgramsOf,
   HOOKS,
   type Hook,
   type HookLink,
@@ -17,12 +18,10 @@ import {
   type Need,
 } from './hooks.js';
 import { readKernelBtf } from './kernel-btf.js';
+import { LISTENER_PROGRAM, listenWith, openListenerFor } from './listener.js';
 import type { NativeAddon, NativeError, UeventListener } from './native.js';
 import type { LoadedPrograms } from './programs.js';
-import { allowReceiver } from './receivers.js';
 
-/** The multicast group of the kernel's own uevents. */
-const KERNEL_GROUP = 1;
 /** Of which the kernel refuses all or none. */
 const TRAMPOLINES: readonly LinkKind[] = ['fentry', 'fexit', 'fmod_ret', 'lsm'];
 
@@ -45,16 +44,11 @@ export interface Hooks {
     load: (names: readonly string[]) => LoadedPrograms,
     options?: { reuse: boolean },
   ): void;
-  /** The filter on the receivers comes and goes with the filter mode. */
-  setDelivery(attached: boolean): void;
-  /** The agent's own. */
+  /** The socket by which uevents are seen to be, where that is a link. Not the agent's: closed with the hooks. */
   listener(): UeventListener;
   /** What is pinned stays attached. */
   close(): void;
 }
-
-/** On the agent's listener whatever link uevents are seen by: a second agent finds the first by it. */
-export const LISTENER_PROGRAM = 'uevent_emission_socket';
 
 export interface HookOptions {
   gates: Gates;
@@ -113,9 +107,8 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     }
   }
 
-  /** It hears uevents only if they are seen by it. */
   function openListener(): UeventListener {
-    return native.openUeventListener(link('uevent_emission').place === 'listener' ? KERNEL_GROUP : 0);
+    return openListenerFor(native, link('uevent_emission'));
   }
 
   function link(hook: HookName): HookLink {
@@ -136,8 +129,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
   }
 
   function gateProgramNames(): string[] {
-    const links = HOOKS.map(({ name }) => link(name)).filter(({ place }) => place !== 'listener');
-    return [...new Set(links.flatMap(({ programs }) => programs))];
+    return gateProgramsOf(HOOKS.map(({ name }) => link(name)));
   }
 
   return {
@@ -180,19 +172,10 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     },
     listener: () => listener,
     close: () => listener.close(),
-    setDelivery(attached) {
-      const { kind, place } = link('uevent_delivery');
-      if (place !== 'receivers') return;
-      outcomes
-        .get('uevent_delivery')
-        ?.splice(-1, 1, { state: attached ? 'attached' : 'detached', link: kind });
-    },
   };
 
   function listen(programs: LoadedPrograms): void {
-    // What hides from receivers must not hide from this one.
-    allowReceiver(programs.map('allowed_receivers'), listener.cookie);
-    listener.attach(programs.program(LISTENER_PROGRAM));
+    listenWith(listener, programs.program(LISTENER_PROGRAM), programs.map('allowed_receivers'));
   }
 
   /** What is wrong, or undefined. */

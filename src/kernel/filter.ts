@@ -1,5 +1,4 @@
 /** The filter as a whole: its mode, what is on the receivers, and the watch for new ones. */
-import type { Hooks } from './attach.js';
 import type { AttachOutcome, BpfMap, BpfProgram, NativeAddon } from './native.js';
 import type { Receivers } from './receivers.js';
 import { changeSettings, type FilterModeName } from './settings.js';
@@ -19,7 +18,7 @@ export interface FilterOptions {
   /** Of the gate for sockets; null where the kernel's own hook filters every receiver. */
   delivery: () => BpfProgram | null;
   receivers: Receivers;
-  hooks: Hooks;
+  hooks: { setDelivery(attached: boolean): void };
   onOutcome: (outcome: AttachOutcome) => void;
 }
 

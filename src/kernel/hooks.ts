@@ -215,6 +215,18 @@ export function hookRanks(
   });
 }
 
+/** By which the hook is attached, or would be if the filter were on. */
+export function linkOf(hook: HookName, outcomes: readonly HookOutcome[]): HookLink | undefined {
+  const taken = outcomes.findLast(({ state }) => state === 'attached' || state === 'detached');
+  return HOOKS.find(({ name }) => name === hook)?.links.find(({ kind }) => kind === taken?.link);
+}
+
+/** Of these links, the programs that gates call. */
+export function gateProgramsOf(links: readonly HookLink[]): string[] {
+  const gated = links.filter(({ place }) => place !== 'listener');
+  return [...new Set(gated.flatMap(({ programs }) => programs))];
+}
+
 /** The programs of every link. */
 export function hookPrograms(): string[] {
   return [...new Set(HOOKS.flatMap(({ links }) => links.flatMap(({ programs }) => programs)))];

@@ -315,6 +315,11 @@ export interface NativeAddon {
   dropCapabilities(map: BpfMap, keep: number): number;
   /** Path of what the process runs; empty if it is gone or not to be seen. Works after `dropCapabilities`. */
   processExecutable(pid: number): string;
+  /**
+   * Of /proc/PID, as UTF-8 and at most 64 KiB; empty if the process is gone or not to be seen. Works after `dropCapabilities`, also where
+   * proc is mounted so that one sees only one's own processes (hidepid).
+   */
+  processText(pid: number, name: 'comm' | 'cgroup' | 'stat'): string;
   /** Inum; 0 if the process is gone or not to be seen. Works after `dropCapabilities`. */
   processNamespace(pid: number, kind: 'mnt' | 'user'): number;
   /** The same of every process: pairs of u32, pid and inum. */

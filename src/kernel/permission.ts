@@ -8,10 +8,15 @@ import { LOOP_MODULE_BTF, VMLINUX_BTF } from './paths.js';
 /** CAP_SYS_ADMIN of linux/capability.h. */
 const SYS_ADMIN = 1n << 21n;
 
-/** @throws ERR_NOT_ROOT, ERR_NO_BTF, ERR_BPF_REFUSED */
-export function checkPermission(native: NativeAddon): void {
+/** Who may go on with what is pinned. @throws ERR_NOT_ROOT */
+export function checkRoot(): void {
   if (process.geteuid?.() !== 0)
     throw createError('ERR_NOT_ROOT', { action: 'loading BPF programs needs root' });
+}
+
+/** Who may load. @throws ERR_NOT_ROOT, ERR_NO_BTF, ERR_BPF_REFUSED */
+export function checkPermission(native: NativeAddon): void {
+  checkRoot();
   if (!existsSync(VMLINUX_BTF)) throw createError('ERR_NO_BTF', { path: VMLINUX_BTF });
   const errno = native.probeBpf();
   if (errno !== 0) throw createError('ERR_BPF_REFUSED', { reason: getSystemErrorName(-errno) });

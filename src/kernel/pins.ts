@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
 import { LAYOUT_HASH, STATE_HASH } from './abi.js';
 import { removeGates } from './gates.js';
-import type { BpfMap, NativeAddon } from './native.js';
+import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError } from './native.js';
 import type { LoadedPrograms } from './programs.js';
 
 /** BPF_FS_MAGIC of include/uapi/linux/magic.h. */
@@ -30,6 +30,7 @@ const STATE_MAPS = [
 const LAYOUT_MAPS = [
   'settings',
   'acting_build',
+  'load_report',
   'events',
   'receiver_events',
   'record_seq',
@@ -42,6 +43,8 @@ const LAYOUT_MAPS = [
   'canary_counts',
 ];
 
+export type Pinnable = BpfProgram | BpfLink;
+
 export interface Pins {
   /** The maps an earlier agent left, by name. */
   readonly found: ReadonlyMap<string, BpfMap>;
@@ -49,14 +52,21 @@ export interface Pins {
   readonly gatesFolder: string;
   /** Rings of other layouts: what waits in them cannot be read any more. */
   readonly foreignRings: readonly BpfMap[];
-  /** Pins what was not there yet. */
+  /** Pins the maps that were not there yet. */
   keep(loaded: LoadedPrograms): void;
+  /** Pins what the agent itself uses, in the place of what an earlier load has left: the program on its listener, and iterators. */
+  keepForAgent(used: ReadonlyMap<string, Pinnable>): void;
+  /** One of `keepForAgent`. Throws ENOENT if it is not there. */
+  openProgram(name: string): BpfProgram;
+  openIterator(name: string): BpfLink;
   /** After the switch to this agent's programs: nothing writes to the maps of other layouts any more. */
   dropOtherLayouts(): void;
   /** Whether the file system still has them: it may be unmounted. */
   arePresent(): boolean;
-  /** Takes back what `keep` did, after a start that failed. */
+  /** Takes back what `keep` and `keepForAgent` did, after a start that failed. */
   undo(): void;
+  /** Pins stay. */
+  close(): void;
 }
 
 /** Mounts bpffs on /sys/fs/bpf if `root` is beneath it and nothing is mounted. @throws ERR_BPFFS_UNAVAILABLE, ERR_FOREIGN_PIN */
@@ -74,13 +84,22 @@ export function openPins(native: NativeAddon, root: string): Pins {
   const found = new Map<string, BpfMap>();
   for (const { name, path } of places) if (existsSync(path)) found.set(name, openMap(native, path));
   const others = otherLayouts(root, [stateFolder, layoutFolder, gatesFolder]);
+  const foreignRings = others
+    .map((folder) => join(folder, 'events'))
+    .filter(existsSync)
+    .map((path) => openMap(native, path));
+  const agentsFolder = join(layoutFolder, 'agent');
   return {
     found,
     gatesFolder,
-    foreignRings: others
-      .map((folder) => join(folder, 'events'))
-      .filter(existsSync)
-      .map((path) => openMap(native, path)),
+    foreignRings,
+    keepForAgent(used) {
+      rmSync(agentsFolder, { recursive: true, force: true });
+      mkdirSync(agentsFolder, { recursive: true, mode: 0o700 });
+      for (const [name, each] of used) each.pin(join(agentsFolder, name));
+    },
+    openProgram: (name) => native.openPinnedProgram(join(agentsFolder, name)),
+    openIterator: (name) => native.openPinnedLink(join(agentsFolder, name)),
     keep(loaded) {
       for (const folder of [stateFolder, layoutFolder, gatesFolder])
         mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -96,9 +115,13 @@ export function openPins(native: NativeAddon, root: string): Pins {
     arePresent: () => places.some(({ path }) => existsSync(path)),
     undo() {
       for (const path of created) unlinkSync(path);
+      rmSync(agentsFolder, { recursive: true, force: true });
       // Of a first start only: the gates of an earlier agent go on with what they had.
       if (found.size === 0) removeGates(gatesFolder);
       for (const folder of [stateFolder, layoutFolder, gatesFolder, root]) removeIfEmpty(folder);
+    },
+    close() {
+      for (const map of [...found.values(), ...foreignRings]) map.close();
     },
   };
 }
@@ -125,6 +148,8 @@ function openMap(native: NativeAddon, path: string): BpfMap {
   try {
     return native.openPinnedMap(path);
   } catch (error) {
+    if ((error as NativeError).code === 'EPERM')
+      throw createError('ERR_BPF_REFUSED', { reason: 'before Linux 5.19 opening a pin takes CAP_BPF' });
     throw createError('ERR_FOREIGN_PIN', { path, reason: reasonOf(error) }, { cause: error });
   }
 }

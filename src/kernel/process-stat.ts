@@ -10,7 +10,11 @@ export interface ProcessStat {
 
 /** Throws as readFileSync: ENOENT, ESRCH when there is no such process. */
 export function readProcessStat(pid: number): ProcessStat {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+}
+
+/** `stat`: of /proc/PID/stat; all fields are empty if it is. */
+export function parseProcessStat(stat: string): ProcessStat {
   // Field 2 is a name that the process chose, with any brackets in it that it likes.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { state: fields[3 - 3] ?? '', startTicks: fields[22 - 3] ?? '' };

@@ -1,6 +1,6 @@
 /** The user namespace of each process of the host, under the id that the programs know it by. */
 import { PROCESS_ENTRY_SIZE, readProcessEntry } from './abi.js';
-import type { BpfProgram } from './native.js';
+import type { BpfLink } from './native.js';
 
 /** The program of bpf/process_list.bpf.c, to be loaded with those of the hooks. */
 export const PROCESS_ITERATOR = 'list_processes';
@@ -14,8 +14,8 @@ export interface Processes {
   close(): void;
 }
 
-export function openProcesses(iterator: BpfProgram): Processes {
-  const link = iterator.attach();
+/** Closes `link` with itself. */
+export function openProcesses(link: BpfLink): Processes {
   return {
     usernsOf(inum) {
       const bytes = link.readIterator(LIST_MAX_BYTES);

@@ -1,5 +1,5 @@
 /** Names of loaded BPF programs, whoever loaded them. */
-import type { BpfProgram } from './native.js';
+import type { BpfLink } from './native.js';
 
 /** The program of bpf/program_list.bpf.c, to be loaded with those of the hooks. */
 export const PROGRAM_ITERATOR = 'list_programs';
@@ -13,8 +13,8 @@ export interface ProgramNames {
   close(): void;
 }
 
-export function openProgramNames(iterator: BpfProgram): ProgramNames {
-  const link = iterator.attach();
+/** Closes `link` with itself. */
+export function openProgramNames(link: BpfLink): ProgramNames {
   let names = new Map<number, string>();
   return {
     nameOf(id) {

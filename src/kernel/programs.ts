@@ -64,9 +64,17 @@ function openJoined(native: NativeAddon, path: string): BpfObject {
 
 /** Everything that makes of these programs what the kernel runs: the objects' bytes, and what is set in them. */
 export function describeBuild(native: NativeAddon, programs: readonly string[]): string {
+  return createHash('sha256')
+    .update(hashObjects())
+    .update(JSON.stringify(kernelConstants(native, programs)))
+    .digest('hex');
+}
+
+/** Of the objects' bytes: whether two agents come with the same programs. */
+export function hashObjects(): string {
   const hash = createHash('sha256');
   for (const path of AGENT_OBJECTS) hash.update(readFileSync(path));
-  return hash.update(JSON.stringify(kernelConstants(native, programs))).digest('hex');
+  return hash.digest('hex');
 }
 
 /** What the programs are to know of this kernel (bpf/read.bpf.h). Unknown functions and types leave the safe default. */

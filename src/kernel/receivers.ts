@@ -4,12 +4,11 @@
  * New ones are filtered by a thread of the addon the moment they appear; the scan here finds the rest, and says
  * what each gets and why.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { createError } from '../errors.js';
 import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
 import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError, ReceiverSocket } from './native.js';
-import { openProgramNames } from './program-names.js';
+import { openProgramNames, type ProgramNames } from './program-names.js';
 
 /** `netlink` group of the kernel's own uevents (enum udev_monitor_netlink_group in systemd: 2 is udevd's). */
 const KERNEL_GROUP = 1;
@@ -47,8 +46,6 @@ export interface Receivers {
   scan(): readonly Receiver[];
   /** As of the last scan. */
   list(): readonly Receiver[];
-  /** @throws ERR_ALREADY_RUNNING when another agent, wherever its files are, listens for this host's uevents */
-  refuseSecondAgent(): void;
   /** Takes the filter off every receiver; returns how many had it. */
   detachAll(): number;
   /** Of the host's udevd, as of the last scan; 0: none. */
@@ -57,9 +54,10 @@ export interface Receivers {
 }
 
 export interface ReceiverOptions {
-  iterator: BpfProgram;
-  /** Of every loaded program. */
-  programIterator: BpfProgram;
+  /** Of RECEIVER_ITERATOR; closed with the receivers. */
+  iterator: BpfLink;
+  /** Of PROGRAM_ITERATOR, which names every loaded program; closed with the receivers. */
+  programIterator: BpfLink;
   /** Of the gate for sockets; null where the kernel's own hook filters every receiver. */
   delivery: () => BpfProgram | null;
   allowedCookies: BpfMap;
@@ -69,42 +67,21 @@ export interface ReceiverOptions {
   ownInode: () => bigint;
   /** Is the filter to be on receivers now? */
   filtering: () => boolean;
+  /** The host's, by its inum: the agent may be in one of its own. */
+  networkNamespace: number;
 }
 
 export function openReceivers(native: NativeAddon, options: ReceiverOptions): Receivers {
-  const iterator: BpfLink = options.iterator.attach();
+  const { iterator, networkNamespace } = options;
   const programNames = openProgramNames(options.programIterator);
-  const networkNamespace = ownNetworkNamespace();
   let receivers: Receiver[] = [];
 
-  const entries = (): ReceiverEntry[] => {
-    const bytes = iterator.readIterator(SCAN_MAX_BYTES);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const seen = new Map<bigint, ReceiverEntry>();
-    const own = options.ownInode();
-    for (let at = 0; at + RECEIVER_ENTRY_SIZE <= bytes.byteLength; at += RECEIVER_ENTRY_SIZE) {
-      const entry = readReceiverEntry(view, at);
-      // A socket may be open in many places; the first one found stands for it.
-      if (entry.socketInode !== own && !seen.has(entry.socketInode)) seen.set(entry.socketInode, entry);
-    }
-    return [...seen.values()];
-  };
-
-  const programName = (filterId: number): string =>
-    filterId === 0 || filterId === CLASSIC_FILTER ? '' : programNames.nameOf(filterId);
+  const entries = (): ReceiverEntry[] => listReceiverSockets(iterator, options.ownInode());
 
   const isOurs = (filterId: number): boolean =>
-    filterId === options.delivery()?.id || programName(filterId).startsWith('uevent_delivery');
+    filterId === options.delivery()?.id || filterName(programNames, filterId).startsWith('uevent_delivery');
 
   return {
-    refuseSecondAgent() {
-      // Only an agent has this filter, and on its own listener: nothing else says so across chroots and sockets.
-      const other = entries().find(({ filterId }) => programName(filterId).startsWith('uevent_emission'));
-      if (other)
-        throw createError('ERR_ALREADY_RUNNING', {
-          trace: `process ${other.pid} listens for the host’s uevents`,
-        });
-    },
     scan() {
       receivers = entries().flatMap((entry) => examine(native, options, entry, isOurs));
       return receivers;
@@ -120,6 +97,24 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
       iterator.close();
     },
   };
+}
+
+/** All uevent sockets but `own` (an inode). */
+export function listReceiverSockets(iterator: BpfLink, own: bigint): ReceiverEntry[] {
+  const bytes = iterator.readIterator(SCAN_MAX_BYTES);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const seen = new Map<bigint, ReceiverEntry>();
+  for (let at = 0; at + RECEIVER_ENTRY_SIZE <= bytes.byteLength; at += RECEIVER_ENTRY_SIZE) {
+    const entry = readReceiverEntry(view, at);
+    // A socket may be open in many places; the first one found stands for it.
+    if (entry.socketInode !== own && !seen.has(entry.socketInode)) seen.set(entry.socketInode, entry);
+  }
+  return [...seen.values()];
+}
+
+/** Of the eBPF program that is a socket's filter; empty if it has none. */
+export function filterName(programNames: ProgramNames, filterId: number): string {
+  return filterId === 0 || filterId === CLASSIC_FILTER ? '' : programNames.nameOf(filterId);
 }
 
 /** What one socket gets; puts the filter on it if that is missing. Empty if the kernel's uevents do not reach it. */
@@ -142,7 +137,7 @@ function examine(
     {
       pid: entry.pid,
       fd: entry.fd,
-      command: readText(`/proc/${entry.pid}/comm`),
+      command: native.processText(entry.pid, 'comm').trim(),
       executable,
       socketInode: entry.socketInode,
       userns: entry.userns,
@@ -227,6 +222,11 @@ function detach(native: NativeAddon, entry: ReceiverEntry): boolean {
   }
 }
 
+/** No longer of use: the socket is closed. */
+export function forgetReceiver(allowed: BpfMap, cookie: bigint): void {
+  allowed.delete(cookieKey(cookie));
+}
+
 /** From now on it gets everything. */
 export function allowReceiver(allowed: BpfMap, cookie: bigint): void {
   allowed.put(cookieKey(cookie), Buffer.from([1, 0, 0, 0]));
@@ -239,7 +239,7 @@ function cookieKey(cookie: bigint): Buffer {
 }
 
 /**
- * udevd renames nothing and runs as root, in the agent's network namespace: a container has one of its own, and may run a
+ * udevd renames nothing and runs as root, in the host's network namespace: a container has one of its own, and may run a
  * udevd, too. Newer systemd runs it from udevadm's own executable.
  */
 function isHostUdevd({ usernsLevel, uid, netns, command }: Receiver, networkNamespace: number): boolean {
@@ -254,15 +254,7 @@ export function hostReceiverKind(receiver: Receiver, networkNamespace: number): 
   return receiver.class === 'allowed' ? 'allowed' : 'other';
 }
 
-/** Its inum. The agent runs in the host's. */
+/** Its inum. What loads the programs runs in the host's. */
 export function ownNetworkNamespace(): number {
   return statSync('/proc/self/ns/net').ino;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return '';
-  }
 }

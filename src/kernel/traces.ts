@@ -2,15 +2,16 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createError } from '../errors.js';
-import { LISTENER_PROGRAM } from './attach.js';
 import { openGates } from './gates.js';
 import { hookPrograms } from './hooks.js';
+import { LISTENER_PROGRAM } from './listener.js';
 import { loadNative } from './native.js';
 import { checkPermission } from './permission.js';
 import { gateFolders, removePins } from './pins.js';
 import { PROGRAM_ITERATOR } from './program-names.js';
 import { loadPrograms } from './programs.js';
-import { openReceivers, RECEIVER_ITERATOR } from './receivers.js';
+import { openReceivers, ownNetworkNamespace, RECEIVER_ITERATOR } from './receivers.js';
+import { refuseSecondAgent } from './second-agent.js';
 
 /** The kernel frees a program some time after its last user has gone. */
 const FREE_POLL_MS = 20;
@@ -30,17 +31,20 @@ export async function removeTraces(
     reuse: new Map(),
     sizes: {},
   });
+  const iterator = programs.program(RECEIVER_ITERATOR).attach();
+  const programIterator = programs.program(PROGRAM_ITERATOR).attach();
   const receivers = openReceivers(native, {
-    iterator: programs.program(RECEIVER_ITERATOR),
-    programIterator: programs.program(PROGRAM_ITERATOR),
+    iterator,
+    programIterator,
     delivery: () => null,
     allowedCookies: programs.map('allowed_receivers'),
     allow: [],
     ownInode: () => 0n,
     filtering: () => false,
+    networkNamespace: ownNetworkNamespace(),
   });
   try {
-    receivers.refuseSecondAgent();
+    refuseSecondAgent(iterator, programIterator);
     const attached = gateFolders(pinRoot).flatMap((folder) => {
       const gates = openGates(native, folder, hookPrograms());
       const ids = gates.linkedPrograms();

@@ -12,9 +12,10 @@ const OPENERS: Record<OutputName, (audit: AuditConfig, options: OutputQueueOptio
       const { openJournaldOutput } = await import('./journald-output.js');
       return openJournaldOutput({ map: await openSchema(schema), ...options });
     },
-    async syslog({ schema, syslog_address: address }, options) {
+    async syslog({ schema, syslog_address: address, ...audit }, options) {
       const { openSyslogOutput } = await import('./syslog-output.js');
-      return openSyslogOutput({ map: await openSchema(schema), address, ...options });
+      const tls = { ca: audit.syslog_ca, cert: audit.syslog_cert, key: audit.syslog_key };
+      return openSyslogOutput({ map: await openSchema(schema), address, tls, ...options });
     },
     async otlp({ otlp_url: url }, options) {
       const { createOtlpOutput } = await import('./otlp-output.js');

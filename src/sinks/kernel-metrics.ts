@@ -7,8 +7,7 @@ import type { IsContainerGone } from '../identity/container-presence.js';
 import { IOCTL_RESULT_NAMES, VERDICT_NAMES } from '../kernel/abi.js';
 import { readCounters, readDurations } from '../kernel/counters.js';
 import { type HookName, type HookOutcome, hookLinkPairs, hookRanks } from '../kernel/hooks.js';
-import type { ProgramStats } from '../kernel/native.js';
-import type { LoadedPrograms } from '../kernel/programs.js';
+import type { BpfMap, ProgramStats } from '../kernel/native.js';
 import {
   HOST_RECEIVER_KINDS,
   hostReceiverKind,
@@ -22,7 +21,8 @@ import { foldCounts } from './label-fold.js';
 import type { DeviceInfo, DurationCounts, LoopfsCounts, MetricsSource } from './metrics-source.js';
 
 export interface KernelMetricsOptions {
-  programs: LoadedPrograms;
+  /** What the programs count in. */
+  programs: { map(name: string): BpfMap };
   /** Of what is attached, by name: a gate has that of the program that it passes calls on to. */
   programRuns: () => ReadonlyMap<string, ProgramStats>;
   inventory: Inventory;

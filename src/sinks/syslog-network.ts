@@ -1,4 +1,4 @@
-/** Syslog messages over UDP (RFC 5426) and TCP (RFC 6587, by octet counting). */
+/** Syslog messages over UDP (RFC 5426) and TCP (RFC 6587, by octet counting, which is RFC 5425's too). */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ export interface NetworkAddress {
   port: number;
 }
 
-type NetworkDelivery = Pick<OutputSender<Buffer>, 'deliver' | 'close'>;
+export type NetworkDelivery = Pick<OutputSender<Buffer>, 'deliver' | 'close'>;
 
 /** What was sent has left this host; nobody learns whether anybody listens. */
 export function openUdpDelivery({ host, port }: NetworkAddress): NetworkDelivery {
@@ -46,20 +46,33 @@ function sendTo(socket: UdpSocket, message: Buffer, port: number, address: strin
   );
 }
 
+export function openTcpDelivery({ host, port }: NetworkAddress): NetworkDelivery {
+  return openStreamDelivery(() => {
+    const socket = createConnection({ host, port });
+    return { socket, isReady: async (signal) => void (await once(socket, 'connect', { signal })) };
+  });
+}
+
+export interface Connecting {
+  socket: Socket;
+  /** Rejects when it comes to nothing. */
+  isReady(signal: AbortSignal): Promise<void>;
+}
+
 /**
  * One connection, made anew when it ends. What the kernel took counts as sent: a receiver that goes away may lose the last of it,
  * and gets a batch that was broken off again as a whole.
  */
-export function openTcpDelivery({ host, port }: NetworkAddress): NetworkDelivery {
+export function openStreamDelivery(begin: () => Connecting): NetworkDelivery {
   let socket: Socket | undefined;
 
   async function connect(signal: AbortSignal): Promise<Socket> {
-    const fresh = createConnection({ host, port }).unref();
-    fresh.once('close', () => {
+    const { socket: fresh, isReady } = begin();
+    fresh.unref().once('close', () => {
       if (socket === fresh) socket = undefined;
     });
     try {
-      await once(fresh, 'connect', { signal });
+      await isReady(signal);
     } catch (error) {
       fresh.on('error', () => {}).destroy();
       throw error;

@@ -74,6 +74,40 @@ test('the defaults warn of nothing; what weakens the policy is warned of', () =>
   assert.ok(words({ 'hooks.avoid': 'fentry,fexit,fmod_ret,lsm,kprobe,tp_btf,socket_filter' }).length >= 1);
 });
 
+test('what the outputs mean is told, and which of them others on the way could read', () => {
+  const told = (flags: Record<string, string>): { words: string; warnings: string[] } => {
+    const { policy, warnings } = describePolicy(
+      loadConfig({ defaultPath: '/nonexistent/config.yaml', flags }),
+    );
+    return { words: policy.find(({ about }) => about === 'audit also')?.words ?? '', warnings };
+  };
+  const syslog = (address: string, more: Record<string, string> = {}) =>
+    told({ 'audit.outputs': 'syslog', 'audit.syslog_address': address, ...more });
+  assert.match(told({}).words, /^nowhere else/);
+  assert.match(
+    told({ 'audit.outputs': 'journald,otlp' }).words,
+    /journal.*audit\.schema native.*; each line as a log record/,
+  );
+  assert.match(syslog('/dev/log').words, /by the socket \/dev\/log/);
+  assert.match(
+    syslog('tls://log.example:6514').words,
+    /over TLS to log\.example, port 6514, if a public authority/,
+  );
+  assert.deepEqual(syslog('udp://[::1]:514').warnings, []);
+  assert.deepEqual(syslog('tls://log.example:6514').warnings, []);
+  for (const address of ['udp://log.example:514', 'tcp://192.0.2.1:601'])
+    assert.match(syslog(address).warnings.join(), /whoever is on the way/, address);
+  const files = { 'audit.syslog_ca': '/nonexistent/ca', 'audit.syslog_cert': '/bin/sh' };
+  assert.equal(syslog('tls://log.example:6514', files).warnings.length, 2);
+  assert.match(told({ 'audit.syslog_address': 'udp://log.example:514' }).warnings.join(), /lacks syslog/);
+  for (const [url, count] of [
+    ['http://192.0.2.1:4318/v1/logs', 1],
+    ['https://192.0.2.1/', 0],
+    ['http://[::1]:4318/', 0],
+  ] as const)
+    assert.equal(told({ 'audit.outputs': 'otlp', 'audit.otlp_url': url }).warnings.length, count, url);
+});
+
 test('hostile paths never reach the terminal raw', () => {
   for (const [what, name] of Object.entries(HOSTILE_NAMES)) {
     const path = `/${name.slice(0, 4000)}`;

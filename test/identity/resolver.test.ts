@@ -96,9 +96,9 @@ test('where a runtime used another hierarchy, the process says it, and only that
   const pid = await startProcess(t);
   writeFileSync(join(cgroup.folder, 'cgroup.procs'), String(pid));
   const startBootNs = startBootNsOf(pid) + 1_234_567n;
-  assert.ok(cgroupPathsOf({ pid, startBootNs })?.includes(cgroup.path));
-  assert.equal(cgroupPathsOf({ pid, startBootNs: startBootNs + 10_000_000n }), undefined);
-  assert.equal(cgroupPathsOf({ pid: 0x7fffffff, startBootNs }), undefined);
+  assert.ok(cgroupPathsOf(native, { pid, startBootNs })?.includes(cgroup.path));
+  assert.equal(cgroupPathsOf(native, { pid, startBootNs: startBootNs + 10_000_000n }), undefined);
+  assert.equal(cgroupPathsOf(native, { pid: 0x7fffffff, startBootNs }), undefined);
 
   // As on cgroup v1: the unified hierarchy has everybody at its root.
   const blind = { pathOf: () => '/' };

@@ -196,7 +196,7 @@ test('the number of a message begins anew after the largest that the protocol ha
   assert.deepEqual([1, 2 ** 31 - 1, 2 ** 31].map(idOf), ['1', '2147483647', '1']);
 });
 
-test('addresses: a socket, UDP and TCP; anything else is refused by the config', () => {
+test('addresses: a socket, UDP, TCP and TLS; anything else is refused by the config', () => {
   assert.deepEqual(parseSyslogAddress('/dev/log'), { transport: 'local', path: '/dev/log' });
   assert.deepEqual(parseSyslogAddress('udp://log.example:514'), {
     transport: 'udp',
@@ -204,6 +204,7 @@ test('addresses: a socket, UDP and TCP; anything else is refused by the config',
     port: 514,
   });
   assert.deepEqual(parseSyslogAddress('tcp://[::1]:601'), { transport: 'tcp', host: '::1', port: 601 });
+  assert.deepEqual(parseSyslogAddress('tls://[::1]:6514'), { transport: 'tls', host: '::1', port: 6514 });
   const refused = [
     '',
     'log',

@@ -101,11 +101,12 @@ export async function startAgent(
   main = MAIN,
   /** Words before the agent's command, which end in running it: `unshare -m …`. */
   within: readonly string[] = [],
+  options: readonly string[] = [],
 ): Promise<AgentProcess> {
   const { env, auditPath } = environment;
   const linesBefore = countLines(auditPath);
   const linesOf = () => countLines(auditPath) - linesBefore;
-  const [file = '', ...words] = [...within, process.execPath, main, 'run', '--json'];
+  const [file = '', ...words] = [...within, process.execPath, main, 'run', '--json', ...options];
   const child = spawn(file, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';

@@ -86,16 +86,21 @@ export async function startPrometheus(t: TestContext, options: PrometheusOptions
     assert.equal(child.exitCode, null, log);
     return /msg="Listening on"[^\n]* address=(127\.0\.0\.1:\d+)/.exec(log)?.[1];
   });
-  const get: Prometheus['get'] = async (path) => {
-    const { status, body } = await ask(`http://${address}/api/v1/${path}`);
-    assert.equal(status, 200, body);
-    return JSON.parse(body).data;
-  };
   await eventually(
     'Prometheus is ready',
     async () => (await ask(`http://${address}/-/ready`)).status === 200,
     30_000,
   );
+  return prometheusAt(address);
+}
+
+/** One that answers at `address`. */
+export function prometheusAt(address: string): Prometheus {
+  const get: Prometheus['get'] = async (path) => {
+    const { status, body } = await ask(`http://${address}/api/v1/${path}`);
+    assert.equal(status, 200, body);
+    return JSON.parse(body).data;
+  };
   return {
     get,
     alerts: async () => (await get('alerts')).alerts,

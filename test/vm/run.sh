@@ -43,27 +43,8 @@ command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing+=(busybox-static)
 command -v xz >/dev/null || missing+=(xz-utils)
 command -v zstd >/dev/null || missing+=(zstd)
-if [ ${#missing[@]} -gt 0 ]; then
-	if [ ! -e /etc/debian_version ]; then
-		say "this is not Debian; what these Debian packages hold is missing here: ${missing[*]}" >&2
-		exit 1
-	fi
-	say "installing Debian packages: ${missing[*]}"
-	# No package may start a daemon here.
-	if [ ! -e /usr/sbin/policy-rc.d ]; then
-		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-		trap 'exit 130' INT TERM HUP
-		printf '#!/bin/sh\n# Written by the VM tests of loopwarden while they install packages.\nexit 101\n' >/usr/sbin/policy-rc.d
-		chmod 755 /usr/sbin/policy-rc.d
-	fi
-	apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -o DPkg::Lock::Timeout=300)
-	if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$logs/packages.log" 2>&1 </dev/null; then
-		tail -n 20 "$logs/packages.log" >&2
-		exit 1
-	fi
-	if [ -n "$(trap -p EXIT)" ]; then rm -f /usr/sbin/policy-rc.d; fi
-	trap - EXIT INT TERM HUP
-fi
+. test/vm/install-packages.sh
+install_packages "$logs/packages.log" "${missing[@]}" || exit 1
 
 # Every word that a machine says, with its name before it.
 label() { while IFS= read -r line; do printf '%s | %s\n' "$1" "${line%$'\r'}"; done; }

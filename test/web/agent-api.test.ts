@@ -55,7 +55,6 @@ function createApi(mode: FilterModeName = 'hide') {
       return list;
     },
     list: () => [],
-    refuseSecondAgent: () => {},
     detachAll: () => 0,
     udevTgid: () => 0,
     close: () => {},

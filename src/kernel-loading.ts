@@ -1,0 +1,190 @@
+/**
+ * Puts loopwarden's programs into the kernel: loads them, attaches them, sees each hook run, and pins it all. It needs capabilities, and is
+ * over in a moment; the agent (src/agent.ts) goes on with the pins, in this process or in one that has no capability for it.
+ */
+import type { Logger } from 'pino';
+import { createCleanup } from './cleanup.js';
+import type { Config } from './config/schema.js';
+import { reconcileOwners } from './devices/owners.js';
+import { reasonOf } from './errors.js';
+import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
+import { chooseHooks, refusedProgram } from './kernel/attach.js';
+import { openGates } from './kernel/gates.js';
+import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
+import { ITERATORS } from './kernel/kernel-side.js';
+import { LISTENER_PROGRAM } from './kernel/listener.js';
+import { keepLoadReport, LOAD_REPORT, type LoadReport } from './kernel/load-report.js';
+import { waitForLoopDriver } from './kernel/loop-driver.js';
+import type { BpfLink, BpfMap, NativeAddon } from './kernel/native.js';
+import { checkDriverTypes, checkPermission } from './kernel/permission.js';
+import { openPins, type Pinnable } from './kernel/pins.js';
+import { PROGRAM_ITERATOR } from './kernel/program-names.js';
+import { describeBuild, hashObjects, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
+import { forgetReceiver, ownNetworkNamespace, RECEIVER_ITERATOR } from './kernel/receivers.js';
+import { refuseSecondAgent } from './kernel/second-agent.js';
+import { changeSettings, loopPartShift } from './kernel/settings.js';
+
+export interface Loading {
+  report: LoadReport;
+  /** Whether nothing of an earlier load was there. */
+  isFirst: boolean;
+  /** Of a first load, all of it: pins and what they hold. What an earlier one began goes on in any case. */
+  undo(): void;
+}
+
+/**
+ * Waits for the loop driver. False: `stop` came first.
+ *
+ * @throws ERR_NOT_ROOT, ERR_NO_BTF, ERR_BPF_REFUSED where this process may not load
+ */
+export async function waitUntilLoadable(
+  native: NativeAddon,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<boolean> {
+  checkPermission(native);
+  const driverThere = await waitForLoopDriver(stop, () =>
+    log.warn('waiting for the loop driver: modprobe loop, or install the package that holds the module'),
+  );
+  if (driverThere) checkDriverTypes();
+  return driverThere;
+}
+
+/**
+ * After `waitUntilLoadable`.
+ *
+ * @throws every error of the table that the kernel is the cause of; then what this load has done is undone
+ */
+export async function loadKernelSide(native: NativeAddon, config: Config, log: Logger): Promise<Loading> {
+  const opened = createCleanup();
+  try {
+    return load(native, config, log, opened.add);
+  } finally {
+    await opened
+      .run()
+      .catch((error: unknown) => log.error({ err: error }, 'closing what was loaded, which stays pinned'));
+  }
+}
+
+/** `whenDone`: closes what is open here; what is pinned stays. */
+function load(
+  native: NativeAddon,
+  config: Config,
+  log: Logger,
+  whenDone: (close: () => void) => void,
+): Loading {
+  const pins = openPins(native, config.pins.path);
+  whenDone(pins.close);
+  const gates = openGates(native, pins.gatesFolder, hookPrograms());
+  whenDone(gates.close);
+  const hooks = chooseHooks(native, { gates, avoid: config.hooks.avoid });
+  whenDone(hooks.close);
+  // Loaded, but nothing attached yet: an agent may be at work.
+  const { programs, reused } = loadChosen();
+  whenDone(programs.close);
+  const iterators = new Map(ITERATORS.map((name) => [name, programs.program(name).attach()] as const));
+  whenDone(() => {
+    for (const link of iterators.values()) link.close();
+  });
+  refuseSecondAgent(
+    iterators.get(RECEIVER_ITERATOR) as BpfLink,
+    iterators.get(PROGRAM_ITERATOR) as BpfLink,
+    hooks.listener().inode,
+  );
+  // From here on what an earlier agent left is ours.
+  try {
+    return attach();
+  } catch (error) {
+    pins.undo();
+    throw error;
+  }
+
+  function attach(): Loading {
+    const owners = programs.map('owners');
+    // Only where no programs went on writing to it.
+    if (pins.found.size > 0 && !gates.areActing())
+      log.info(reconcileOwners(owners, loopPartShift()), 'owner map of an earlier agent taken over');
+    pins.keep(programs);
+    // Before the switch: what an earlier agent's programs did, these are to do from their first call.
+    changeSettings(programs.map('settings'), { mode: config.filter.mode });
+    const extra: LoadedPrograms[] = [];
+    whenDone(() => {
+      for (const each of extra) each.close();
+    });
+    const loadMore = (names: readonly string[]): LoadedPrograms => {
+      const more = loadPrograms(native, { programs: names, reuse: mapsOf(programs), sizes: {} });
+      extra.push(more);
+      return more;
+    };
+    hooks.attach(programs, loadMore, { reuse: reused });
+    keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
+    if (reused) log.info('the programs of an earlier agent are of this build, and go on');
+    gates.pin();
+    pins.keepForAgent(
+      new Map<string, Pinnable>([[LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM)], ...iterators]),
+    );
+    const report = reportOf([...extra, programs]);
+    // Last: without it nobody goes on with the rest.
+    keepLoadReport(programs.map(LOAD_REPORT), report);
+    whenDone(() => forgetReceiver(programs.map('allowed_receivers'), hooks.listener().cookie));
+    const isFirst = pins.found.size === 0;
+    return { report, isFirst, undo: () => isFirst && pins.undo() };
+  }
+
+  function reportOf(sources: readonly LoadedPrograms[]): LoadReport {
+    return {
+      build: buildOf(),
+      objects: hashObjects(),
+      outcomes: HOOK_NAMES.map((hook) => ({ hook, outcomes: hooks.outcomes.get(hook) ?? [] })),
+      programs: [...hooks.programs(), ...ITERATORS].flatMap((name) => {
+        // A hook that took another link at its first try has its programs elsewhere.
+        const source = sources.find((each) => each.hasProgram(name));
+        return source ? { name, verifiedInstructions: source.program(name).verifiedInstructions } : [];
+      }),
+      networkNamespace: ownNetworkNamespace(),
+    };
+  }
+
+  function buildOf(): string {
+    return describeBuild(native, hooks.programs());
+  }
+
+  /** Where the kernel refuses a program, its hook's next link is taken. */
+  function loadChosen(): { programs: LoadedPrograms; reused: boolean } {
+    const refusals: string[] = [];
+    for (;;) {
+      const reused = isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
+      try {
+        const loaded = loadPrograms(native, {
+          programs: [...(reused ? [LISTENER_PROGRAM] : hooks.programs()), ...ITERATORS],
+          reuse: pins.found,
+          sizes: mapSizes(config),
+        });
+        // Only now: a start that fails says it in its error.
+        for (const reason of refusals)
+          log.warn({ reason }, 'the kernel refused a program; its hook takes another link');
+        return { programs: loaded, reused };
+      } catch (error) {
+        const program = refusedProgram(error);
+        if (program === undefined) throw error;
+        refusals.push(reasonOf(error));
+        hooks.refuse(program, reasonOf(error));
+      }
+    }
+  }
+}
+
+function mapsOf(programs: LoadedPrograms): Map<string, BpfMap> {
+  return new Map(programs.mapNames().map((name) => [name, programs.map(name)]));
+}
+
+function mapSizes({ ring, limits }: Config): Record<string, number> {
+  return {
+    events: ring.size_bytes,
+    owners: limits.devices,
+    userns: limits.user_namespaces,
+    userns_stamps: limits.user_namespaces,
+    inflight: limits.inflight,
+    calls_by_thread: limits.inflight,
+  };
+}
