@@ -10,6 +10,8 @@ import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
 import { createDeviceMaker } from './devices/device-making.js';
 import { createInventory, thisHost } from './devices/inventory.js';
+import { HELD_ITERATOR, openNamespaceUse, USERS_ITERATOR } from './devices/namespace-use.js';
+import { OPENERS_ITERATOR, openOpeners } from './devices/openers.js';
 import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
@@ -23,7 +25,7 @@ import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
 import { chooseHooks, LISTENER_PROGRAM, refusedProgram } from './kernel/attach.js';
-import { dropCapabilities } from './kernel/capabilities.js';
+import { dropCapabilities, NODE_CAPABILITIES } from './kernel/capabilities.js';
 import { readDrops } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { openGates } from './kernel/gates.js';
@@ -44,7 +46,9 @@ import {
 import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
+import { openNodeHiding } from './node-hiding.js';
 import type { PassedListener } from './notify/passed-listener.js';
+import { createReaper } from './reaper.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
@@ -75,7 +79,14 @@ export interface AgentOptions {
   listener?: PassedListener | undefined;
 }
 
-const ITERATORS = [RECEIVER_ITERATOR, PROCESS_ITERATOR, PROGRAM_ITERATOR];
+const ITERATORS = [
+  RECEIVER_ITERATOR,
+  PROCESS_ITERATOR,
+  PROGRAM_ITERATOR,
+  USERS_ITERATOR,
+  HELD_ITERATOR,
+  OPENERS_ITERATOR,
+];
 
 /**
  * Undefined: `stop` came while it waited for the loop driver.
@@ -157,11 +168,19 @@ async function assemble(
       log.warn({ reason }, 'cgroups are found by their processes only: containers that end soon go unnamed'),
     ),
   });
+  const namespaceUse = openNamespaceUse(
+    native,
+    { users: programs.program(USERS_ITERATOR), held: programs.program(HELD_ITERATOR) },
+    programs.map('userns'),
+  );
+  cleanup.add(() => namespaceUse.close());
+  const openers = openOpeners(programs.program(OPENERS_ITERATOR), owners);
+  cleanup.add(() => openers.close());
   const inventory = createInventory(
     { owners, userns: programs.map('userns') },
     registry,
     containers,
-    thisHost(native),
+    thisHost(namespaceUse),
   );
   const delivery = () =>
     hooks.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
@@ -187,6 +206,8 @@ async function assemble(
     onOutcome: (outcome) => log.debug(outcome, 'a receiver has appeared'),
   });
   cleanup.add(() => filter.close());
+  const nodes = openNodeHiding(native, { config, owners, filterMode: filter.mode, log });
+  cleanup.add(() => nodes.close());
   const ring = openEventRing(native, programs.map('events'), onBatch);
   cleanup.add(() => ring.close());
 
@@ -206,6 +227,7 @@ async function assemble(
     partShift,
     creatorOf: (devno) => creatorOf(owners, devno),
     written: () => written,
+    settle: nodes.settle,
     handOver({ device, action }) {
       log.info({ device: device.name, action }, 'handed over to the host');
       handToHost(device.name, action);
@@ -225,6 +247,7 @@ async function assemble(
     filterMode: filter.mode,
     setFilterMode(mode) {
       filter.setMode(mode);
+      nodes.settleAll();
       log.warn({ mode }, 'filter mode set');
       trail.recordAgent(`filter_${mode}`);
     },
@@ -235,6 +258,17 @@ async function assemble(
     onError: (error) => log.error({ err: error }, 'control request'),
   });
   cleanup.add(() => control.close());
+  const reaper = createReaper({
+    mode: config.reap.mode,
+    graceMs: config.reap.grace_seconds * 1000,
+    inventory,
+    openers,
+    nodes,
+    calls: native,
+    trail,
+    log,
+  });
+  cleanup.add(() => reaper.stop());
   const source = createKernelMetrics({
     programs,
     programRuns: () => gates.stats().set(LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM).stats()),
@@ -250,6 +284,8 @@ async function assemble(
     filterMode: filter.mode,
     loopfs: createStatisticsReader(config.loopfs.socket),
     hostAccesses,
+    reaps: () => reaper.counts(),
+    hiddenNodes: () => nodes.hidden(),
     isContainerGone: createContainerPresence(),
     isReady: () => unreadyReasons().length === 0,
     startTimeSeconds: Date.parse(startedAt) / 1000,
@@ -317,14 +353,17 @@ async function assemble(
     native,
     programs.map('settings'),
     config.loopfs.serve ? LOOPFS_CAPABILITIES : 0,
+    config.hide.devnode ? NODE_CAPABILITIES : 0,
   );
   log.info({ left }, 'capabilities given up');
+  nodes.settleAll();
   let dropsSeen = 0;
   let unaccountedSeen = 0;
   let pinsMissed = false;
   const housekeeping = setInterval(keepHouse, config.receivers.scan_interval_ms);
   cleanup.add(() => clearInterval(housekeeping));
   started = true;
+  reaper.start();
   if (config.loopfs.serve) {
     const supervisor = superviseLoopfs(config, log);
     cleanup.add(() => supervisor.stop());
