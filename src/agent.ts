@@ -142,7 +142,7 @@ async function assemble(
   const auditLines = () => ({ written: auditLog.stats().linesWritten, lost: auditLog.stats().linesLost });
   const feed = createEventFeed(config.limits.recent_events);
   const activity = createActivity();
-  const hostAccesses = createHostAccesses();
+  const hostAccesses = createHostAccesses(process.pid);
   const trail = createAuditTrail({
     log: auditLog,
     feed,
@@ -263,6 +263,7 @@ async function assemble(
     graceMs: config.reap.grace_seconds * 1000,
     inventory,
     openers,
+    ownerOf: (devno) => creatorOf(owners, devno),
     nodes,
     calls: native,
     trail,

@@ -22,6 +22,8 @@ export interface ReaperOptions {
   graceMs: number;
   inventory: Inventory;
   openers: Pick<Openers, 'read'>;
+  /** Of a device without a file. */
+  ownerOf: (devno: number) => bigint;
   nodes: Pick<DeviceNodes, 'withNode'>;
   calls: ReleaseCalls;
   trail: Pick<AuditTrail, 'record' | 'bootNow'>;
@@ -112,8 +114,7 @@ export function createReaper(options: ReaperOptions): Reaper {
     }
     counts.detached++;
     log.info({ device: device.name }, 'an orphan was detached');
-    const after = inventory.device(device.name)?.owner;
-    tell(device, 'reap_detach', after?.userns?.id ?? 0n);
+    tell(device, 'reap_detach', options.ownerOf(devno));
     return true;
   };
 

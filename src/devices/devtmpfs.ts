@@ -1,5 +1,5 @@
 /** The kernel's own folder of device nodes, whatever this process sees as /dev. */
-import { closeSync, lstatSync, mkdirSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, lstatSync, mkdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
 import type { NativeAddon } from '../kernel/native.js';
@@ -28,7 +28,7 @@ export interface Devtmpfs {
   close(): void;
 }
 
-/** Only root may look into it, and scanners of /dev pass over what begins with a dot: LVM, if not blkid. */
+/** Only root may look into it, and LVM passes over what begins with a dot. Nothing is there for longer than a call. */
 const PRIVATE_FOLDER = '.loopwarden';
 
 /** @throws ERR_DEVTMPFS */
@@ -63,19 +63,24 @@ function devtmpfsAt(native: Pick<NativeAddon, 'makeDeviceNode'>, root: string, f
     }
   };
 
-  /** One that a kill has left there is as good. */
-  const makeHidden = (name: string, devno: number): string => {
+  const privateFolder = (): string => {
     mkdirSync(pathOf(PRIVATE_FOLDER), { recursive: true, mode: 0o700 });
-    put(join(PRIVATE_FOLDER, name), { devno, mode: 0o600, uid: 0, gid: 0 });
-    return pathOf(join(PRIVATE_FOLDER, name));
+    return pathOf(PRIVATE_FOLDER);
   };
+  const makeHidden = (name: string, devno: number): string => {
+    const path = join(privateFolder(), name);
+    put(join(PRIVATE_FOLDER, name), { devno, mode: 0o600, uid: 0, gid: 0 });
+    return path;
+  };
+  // What an agent left there that was killed in that moment.
+  rmSync(pathOf(PRIVATE_FOLDER), { recursive: true, force: true });
 
   return {
     pathOf,
     read: (name) => read(pathOf(name)),
     take(name, devno) {
       // First out of everybody's way, then looked at: what is removed is what was looked at.
-      const [path, aside] = [pathOf(name), pathOf(`.${name}.loopwarden`)];
+      const [path, aside] = [pathOf(name), join(privateFolder(), name)];
       try {
         renameSync(path, aside);
       } catch (error) {
@@ -105,7 +110,10 @@ function devtmpfsAt(native: Pick<NativeAddon, 'makeDeviceNode'>, root: string, f
         throw createError('ERR_DEVTMPFS', { reason: reasonOf(error) }, { cause: error });
       }
     },
-    close: () => closeSync(folder),
+    close() {
+      rmSync(pathOf(PRIVATE_FOLDER), { recursive: true, force: true });
+      closeSync(folder);
+    },
   };
 }
 
