@@ -77,7 +77,7 @@ export function createReaper(options: ReaperOptions): Reaper {
     });
 
   const fail = (device: DeviceView, what: string, result: ReleaseResult): void => {
-    counts[result === 'busy' ? 'busy' : 'failed']++;
+    counts[result === 'busy' || result === 'armed' ? 'busy' : 'failed']++;
     if (result === 'stuck') stuck++;
     const isNews = reaping.fail(device, `${what} ${result}`, performance.now());
     if (isNews) log.warn({ device: device.name, what, result }, 'an orphan cannot be reaped yet');

@@ -3,8 +3,8 @@ import { getSystemErrorName } from 'node:util';
 import type { NativeAddon, NativeError } from '../kernel/native.js';
 import { loopNumber } from './devno.js';
 
-/** `ok`, `busy`: somebody has it; `changed`: it is another life or owner's by now; `stuck`: the kernel has not answered yet; else the errno's name. */
-export type ReleaseResult = 'ok' | 'busy' | 'changed' | 'stuck' | (string & {});
+/** `ok`, `busy`: somebody has it; `armed`: so, and it will detach itself at the last close; `changed`: it is another life or owner's by now; `stuck`: the kernel has not answered yet; else the errno's name. */
+export type ReleaseResult = 'ok' | 'busy' | 'armed' | 'changed' | 'stuck' | (string & {});
 
 export interface ReleaseTarget {
   minor: number;
@@ -36,7 +36,8 @@ export async function detachDevice(calls: ReleaseCalls, target: ReleaseTarget): 
   const still = target.isStillSo();
   const released = await within(calls.releaseLoop(fd, still, target.autoclear).catch(resultOf));
   if (typeof released === 'string') return released;
-  return still ? nameOf(released.errno) : 'changed';
+  if (!still) return 'changed';
+  return released.armed ? 'armed' : nameOf(released.errno);
 }
 
 /** Removes a device without a backing file; `busy` if it has got one, or is open. */
