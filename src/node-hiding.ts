@@ -36,9 +36,10 @@ export function openNodeHiding(native: NativeAddon, options: NodeHidingOptions):
   // What it takes away it must be able to put back.
   if (hides) devtmpfs.check();
   const records = openNodeRecords(statePath);
+  // Of a device without a file nobody reads anything, and the host may be given its number at any time (LOOP_CTL_GET_FREE).
   const isHidden = (disk: string): boolean => {
-    const entry = readOwner(owners, nodesOf(disk).get(disk) ?? 0);
-    return options.filterMode() === 'hide' && ownerOf(entry, isBound(disk)).class === 'userns';
+    if (options.filterMode() !== 'hide' || !isBound(disk)) return false;
+    return ownerOf(readOwner(owners, nodesOf(disk).get(disk) ?? 0), true).class === 'userns';
   };
   const nodes = createDeviceNodes(devtmpfs, records, { nodesOf, isHidden }, (device, error) =>
     log.error({ err: error, device }, 'the nodes of a device are not as they are to be'),

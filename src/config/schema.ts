@@ -39,7 +39,7 @@ export const configSchema = z.strictObject({
   hide: z.strictObject({
     devnode: z.boolean().default(false).meta({
       description:
-        'Whether the nodes of hidden devices are out of the host’s /dev as well, so that who scans it finds nothing; not for containers that share it',
+        'Whether the nodes of hidden devices with a file are out of the host’s /dev as well, so that who scans it finds nothing; not for containers that share it',
     }),
     devnode_state: absolutePath.default('/run/loopwarden/devnodes.json').meta({
       description: 'File that says how to put them back; on a file system that a reboot empties',

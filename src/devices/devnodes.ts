@@ -1,6 +1,6 @@
 /**
- * hide.devnode: the nodes of a device that is hidden from the host, and of its partitions, are not in the host's devtmpfs, so that
- * who scans /dev finds nothing. They are back, as they were, as soon as it is the host's again.
+ * hide.devnode: the nodes of a device to which a user namespace has attached a file, and of its partitions, are not in the host's
+ * devtmpfs, so that who scans /dev finds nothing. They are back, as they were, as soon as the file is detached or the device the host's.
  *
  * Never anything but the block node of exactly that device number, and never of a device of the host's.
  */
@@ -11,7 +11,7 @@ import type { NodeRecords } from './node-records.js';
 export interface NodeView {
   /** The disk and its partitions that exist: name → devno. */
   nodesOf(disk: string): ReadonlyMap<string, number>;
-  /** Whether its events are hidden from the host. */
+  /** Whether it has a file, and its events are hidden from the host. */
   isHidden(disk: string): boolean;
 }
 
@@ -32,6 +32,9 @@ export function createDeviceNodes(
   view: NodeView,
   onTrouble: (name: string, error: unknown) => void,
 ): DeviceNodes {
+  /** Put back by us, of devices that are there: the kernel removes its nodes before anybody can see that a device goes. */
+  const made = new Map<string, number>();
+
   const hide = (nodes: ReadonlyMap<string, number>): void => {
     const found = [...nodes].flatMap(([name, devno]): [string, NodeAttributes][] => {
       const node = devtmpfs.read(name);
@@ -51,9 +54,18 @@ export function createDeviceNodes(
       const kept = records.get(name);
       const devno = nodes.get(name);
       // Not there any more, or another one by its name: the kernel has made that one's node.
-      if (kept !== undefined && devno === kept.devno) devtmpfs.put(name, kept);
+      if (kept === undefined || devno !== kept.devno || !devtmpfs.put(name, kept)) continue;
+      made.set(name, devno);
+      // Removed just now, and the kernel found no node to remove.
+      if (view.nodesOf(disk).get(name) !== devno) forget(name);
     }
     records.drop(away);
+  };
+
+  const forget = (name: string): void => {
+    const devno = made.get(name);
+    made.delete(name);
+    if (devno !== undefined) devtmpfs.take(name, devno);
   };
 
   const settle = (disk: string): void => {
@@ -61,6 +73,8 @@ export function createDeviceNodes(
       const nodes = view.nodesOf(disk);
       if (nodes.size > 0 && view.isHidden(disk)) hide(nodes);
       else show(disk, nodes);
+      if (nodes.size === 0)
+        for (const name of [...made.keys()].filter((each) => diskOf(each) === disk)) forget(name);
     } catch (error) {
       onTrouble(disk, error);
     }
