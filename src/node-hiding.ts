@@ -45,18 +45,17 @@ export function openNodeHiding(native: NativeAddon, options: NodeHidingOptions):
     log.error({ err: error, device }, 'the nodes of a device are not as they are to be'),
   );
   /** Most events are of the host's own devices. */
-  const mayConcern = (devno: number): boolean => {
+  const mayConcern = ({ devno, name }: Pick<Device, 'devno' | 'name'>): boolean => {
     const entry = readOwner(owners, devno);
-    return (
-      nodes.hidden() > 0 || [entry?.holder, entry?.creator].some((id) => ownerClass(id ?? 0n) === 'userns')
-    );
+    const isOwned = [entry?.holder, entry?.creator].some((id) => ownerClass(id ?? 0n) === 'userns');
+    return isOwned || nodes.hidden() > 0 || records.get(name) !== undefined;
   };
 
   return {
     hidden: nodes.hidden,
     withNode: nodes.withNode,
-    settle({ devno, name }) {
-      if (hides && mayConcern(devno)) nodes.settle(name);
+    settle(device) {
+      if (hides && mayConcern(device)) nodes.settle(device.name);
     },
     settleAll() {
       if (hides) nodes.settleAll(listLoops().map(({ name }) => name));

@@ -5,7 +5,7 @@
  * Never anything but the block node of exactly that device number, and never of a device of the host's.
  */
 import type { Devtmpfs, NodeAttributes } from './devtmpfs.js';
-import type { NodeRecords } from './node-records.js';
+import type { NodeRecord, NodeRecords } from './node-records.js';
 
 /** Of what the device is like now. */
 export interface NodeView {
@@ -18,7 +18,7 @@ export interface NodeView {
 export interface DeviceNodes {
   /** Has the nodes of one disk be as they are to be now. */
   settle(disk: string): void;
-  /** The same of every disk that is named or has a node away. */
+  /** The same of every disk that is named or has a record. */
   settleAll(disks: readonly string[]): void;
   /** How many are away. */
   hidden(): number;
@@ -32,16 +32,12 @@ export function createDeviceNodes(
   view: NodeView,
   onTrouble: (name: string, error: unknown) => void,
 ): DeviceNodes {
-  /** Put back by us, of devices that are there: the kernel removes its nodes before anybody can see that a device goes. */
-  const made = new Map<string, number>();
-
   const hide = (nodes: ReadonlyMap<string, number>): void => {
     const found = [...nodes].flatMap(([name, devno]): [string, NodeAttributes][] => {
       const node = devtmpfs.read(name);
       return node?.devno === devno ? [[name, node]] : [];
     });
-    if (found.length === 0) return;
-    records.add(new Map(found));
+    records.set(new Map(found));
     for (const [name, { devno }] of found) {
       // Somebody put something else there meanwhile: that is not ours to take.
       if (!devtmpfs.take(name, devno)) records.drop([name]);
@@ -49,23 +45,28 @@ export function createDeviceNodes(
   };
 
   const show = (disk: string, nodes: ReadonlyMap<string, number>): void => {
-    const away = records.names().filter((name) => diskOf(name) === disk);
-    for (const name of away) {
-      const kept = records.get(name);
-      const devno = nodes.get(name);
-      // Not there any more, or another one by its name: the kernel has made that one's node.
-      if (kept === undefined || devno !== kept.devno || !devtmpfs.put(name, kept)) continue;
-      made.set(name, devno);
-      // Removed just now, and the kernel found no node to remove.
-      if (view.nodesOf(disk).get(name) !== devno) forget(name);
+    const back = new Map<string, NodeRecord>();
+    const gone: string[] = [];
+    for (const name of records.all().filter((each) => diskOf(each) === disk)) {
+      const record = records.get(name);
+      if (record === undefined) continue;
+      const isThere = nodes.get(name) === record.devno;
+      if (isThere && record.back) continue;
+      // Whatever has its name by now is the kernel's, or somebody's.
+      if (isThere && devtmpfs.put(name, record)) back.set(name, { ...record, back: true });
+      else gone.push(name);
     }
-    records.drop(away);
+    records.set(back);
+    // Removed in this very moment, in which the kernel found no node to remove.
+    const now = back.size > 0 ? view.nodesOf(disk) : nodes;
+    for (const [name, { devno }] of back) if (now.get(name) !== devno) gone.push(name);
+    for (const name of gone) forget(name);
+    records.drop(gone);
   };
 
   const forget = (name: string): void => {
-    const devno = made.get(name);
-    made.delete(name);
-    if (devno !== undefined) devtmpfs.take(name, devno);
+    const record = records.get(name);
+    if (record?.back) devtmpfs.take(name, record.devno);
   };
 
   const settle = (disk: string): void => {
@@ -73,8 +74,6 @@ export function createDeviceNodes(
       const nodes = view.nodesOf(disk);
       if (nodes.size > 0 && view.isHidden(disk)) hide(nodes);
       else show(disk, nodes);
-      if (nodes.size === 0)
-        for (const name of [...made.keys()].filter((each) => diskOf(each) === disk)) forget(name);
     } catch (error) {
       onTrouble(disk, error);
     }
@@ -83,9 +82,9 @@ export function createDeviceNodes(
   return {
     settle,
     settleAll(disks) {
-      for (const disk of new Set([...disks, ...records.names().map(diskOf)])) settle(disk);
+      for (const disk of new Set([...disks, ...records.all().map(diskOf)])) settle(disk);
     },
-    hidden: () => records.names().length,
+    hidden: () => records.away().length,
     withNode(disk, devno, use) {
       return devtmpfs.read(disk)?.devno === devno
         ? use(devtmpfs.pathOf(disk))
@@ -102,11 +101,11 @@ function diskOf(node: string): string {
 /** Puts back what is on record, wherever the device is still there: for an agent that no longer hides nodes, and after the last one. */
 export function restoreNodes(devtmpfs: Devtmpfs, records: NodeRecords, nodesOf: NodeView['nodesOf']): number {
   let restored = 0;
-  for (const name of records.names()) {
+  for (const name of records.away()) {
     const kept = records.get(name);
     const isThere = nodesOf(diskOf(name)).get(name) === kept?.devno;
     if (kept !== undefined && isThere && devtmpfs.put(name, kept)) restored++;
   }
-  records.drop(records.names());
+  records.drop(records.all());
   return restored;
 }

@@ -1,15 +1,21 @@
-/** What must be known to put nodes back, kept in a file that a reboot empties with devtmpfs itself. */
+/** What must be known to put nodes back, and to remove those that were, kept in a file that a reboot empties with devtmpfs itself. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { NodeAttributes } from './devtmpfs.js';
 
+export interface NodeRecord extends NodeAttributes {
+  /** Put back: the kernel removes only nodes of its own making (dev_mynode of drivers/base/devtmpfs.c), so this one is ours to remove. */
+  back?: true;
+}
+
+/** By the node's name. What changes them has been written when it returns: a kill after it loses no node. */
 export interface NodeRecords {
-  /** By the node's name. */
-  get(name: string): NodeAttributes | undefined;
-  /** Written before it returns: a kill after it loses no node. */
-  add(nodes: ReadonlyMap<string, NodeAttributes>): void;
+  get(name: string): NodeRecord | undefined;
+  set(nodes: ReadonlyMap<string, NodeRecord>): void;
   drop(names: readonly string[]): void;
-  names(): string[];
+  /** Of nodes that are away. */
+  away(): string[];
+  all(): string[];
 }
 
 /** Names of nodes of loop devices, and what kernels give them: a file that says anything else is not ours. */
@@ -30,7 +36,8 @@ export function openNodeRecords(path: string): NodeRecords {
   };
   return {
     get: (name) => records.get(name),
-    add(nodes) {
+    set(nodes) {
+      if (nodes.size === 0) return;
       for (const [name, node] of nodes) records.set(name, node);
       save();
     },
@@ -38,13 +45,14 @@ export function openNodeRecords(path: string): NodeRecords {
       const dropped = names.filter((name) => records.delete(name));
       if (dropped.length > 0) save();
     },
-    names: () => [...records.keys()],
+    away: () => [...records].flatMap(([name, { back }]) => (back ? [] : [name])),
+    all: () => [...records.keys()],
   };
 }
 
-function readRecords(path: string): Map<string, NodeAttributes> {
+function readRecords(path: string): Map<string, NodeRecord> {
   try {
-    const value = JSON.parse(readFileSync(path, 'utf8')) as Record<string, NodeAttributes>;
+    const value = JSON.parse(readFileSync(path, 'utf8')) as Record<string, NodeRecord>;
     return new Map(Object.entries(value).filter(([name, node]) => NAME.test(name) && isNode(node)));
   } catch {
     return new Map();
