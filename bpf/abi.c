@@ -29,6 +29,8 @@ struct uevent_event abi_uevent_event;
 struct receiver_event abi_receiver_event;
 struct receiver_entry abi_receiver_entry;
 struct process_entry abi_process_entry;
+struct namespace_walk abi_namespace_walk;
+struct openers_entry abi_openers_entry;
 struct userns_entry abi_userns_entry;
 struct userns_key abi_userns_key;
 struct owner_entry abi_owner_entry;

@@ -277,6 +277,17 @@ struct process_entry {
 	__u32 padding;
 };
 
+/* The last line of the walk over who uses user namespaces. */
+struct namespace_walk {
+	__u64 complete; /* 1: what it did not find in use is in use by nobody */
+};
+
+/* Who has a loop device open, by the kernel's own count. */
+struct openers_entry {
+	__u32 devno;
+	__s32 openers; /* of the disk and its partitions, mounts among them; -1: not known */
+};
+
 /*
  * State, which outlives the programs: from here to inflight_entry. Another version of the programs
  * goes on with the same maps, so these structs only grow, by words of `reserved`, and a word that
@@ -291,7 +302,8 @@ struct userns_entry {
 	__u32 level;
 	__u32 owner_uid;
 	__u32 padding;
-	__u64 reserved[2];
+	__u64 address;      /* struct user_namespace; 0: never seen by a version that notes it */
+	__u64 used_boot_ns; /* when a walk of namespace_life.bpf.c last found it in use; 0: never */
 };
 
 /* Where ns_common has no ns_id: (inum, address) → the id given when it was first seen. */

@@ -44,10 +44,36 @@ typedef struct {
 	__u32 val;
 } kgid_t;
 
-/* ns_id: 6.18 and newer. */
+typedef struct {
+	int counter;
+} atomic_t;
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
+struct list_head {
+	struct list_head *next;
+};
+
+/*
+ * ns_id, __ns_ref: 6.18 and newer; __ns_ref_active: 6.19. stashed: the dentry of nsfs, which is there as long as a descriptor
+ * or a mount of the namespace is.
+ */
 struct ns_common {
+	struct dentry *stashed;
 	unsigned int inum;
+	refcount_t __ns_ref;
+	atomic_t __ns_ref_active;
 	__u64 ns_id;
+};
+/* Before 6.18. */
+struct ns_common___count {
+	refcount_t count;
+};
+/* Before 6.9: an atomic_long_t. */
+struct ns_common___word {
+	struct {
+		__s64 counter;
+	} stashed;
 };
 struct user_namespace {
 	struct user_namespace *parent;
@@ -55,19 +81,44 @@ struct user_namespace {
 	kuid_t owner;
 	struct ns_common ns;
 };
+/* Before 5.11. */
+struct user_namespace___count {
+	atomic_t count;
+};
 struct pid_namespace {
+	struct user_namespace *user_ns;
 	struct ns_common ns;
 };
 struct mnt_namespace {
+	struct user_namespace *user_ns;
 	struct ns_common ns;
 };
+struct uts_namespace {
+	struct user_namespace *user_ns;
+};
+struct ipc_namespace {
+	struct user_namespace *user_ns;
+};
+struct time_namespace {
+	struct user_namespace *user_ns;
+};
+struct cgroup_namespace {
+	struct user_namespace *user_ns;
+};
 struct net {
+	struct list_head list;
 	struct ns_common ns;
 	struct user_namespace *user_ns;
 };
 struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct ipc_namespace *ipc_ns;
 	struct mnt_namespace *mnt_ns;
+	struct pid_namespace *pid_ns_for_children;
 	struct net *net_ns;
+	struct time_namespace *time_ns;
+	struct time_namespace *time_ns_for_children;
+	struct cgroup_namespace *cgroup_ns;
 };
 struct upid {
 	struct pid_namespace *ns;
@@ -107,6 +158,7 @@ struct task_struct {
 	__u64 start_boottime;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
+	struct cred *real_cred;
 	struct cred *cred;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
@@ -171,6 +223,7 @@ struct file {
 
 struct block_device {
 	struct gendisk *bd_disk;
+	atomic_t bd_openers;
 };
 /*
  * block/bdev.c (fs/block_dev.c before 5.14): the inode of a block device's page cache sits beside
@@ -190,6 +243,7 @@ struct request_queue {
 struct gendisk {
 	int major;
 	int first_minor;
+	struct block_device *part0;
 	void *private_data;
 	struct request_queue *queue;
 	__u64 diskseq;
@@ -203,6 +257,10 @@ struct loop_device {
 	struct file *lo_backing_file;
 	int lo_state;
 	struct gendisk *lo_disk;
+};
+/* Before 5.18. */
+struct loop_device___refcnt {
+	atomic_t lo_refcnt;
 };
 
 struct sock_common {
@@ -272,6 +330,11 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	void *key;
+	void *value;
 };
 struct bpf_iter__bpf_prog {
 	struct bpf_iter_meta *meta;

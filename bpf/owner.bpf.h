@@ -53,6 +53,20 @@ static __always_inline __u64 userns_id(struct user_namespace *ns)
 	return id;
 }
 
+/* The id of a namespace that was seen before; USERNS_NONE for one that has no stamp. Gives none. */
+static __always_inline __u64 userns_known_id(struct user_namespace *ns)
+{
+	struct userns_key key = {};
+	__u64 *known;
+
+	if (bpf_core_field_exists(ns->ns.ns_id) || READ(ns, level) == 0)
+		return userns_id(ns);
+	key.address = plain_address(ns);
+	key.inum = READ(ns, ns.inum);
+	known = bpf_map_lookup_elem(&userns_stamps, &key);
+	return known ? *known : USERNS_NONE;
+}
+
 /*
  * Notes the namespace and its ancestors, once, so that ancestry can be decided when they are gone.
  * Returns its id. A function of its own, which the verifier walks once: as are all that hold a
@@ -76,6 +90,7 @@ __weak __noinline __u64 userns_remember_at(__u64 address)
 		entry.inum = READ(ns, ns.inum);
 		entry.level = READ(ns, level);
 		entry.owner_uid = READ(ns, owner.val);
+		entry.address = plain_address(ns);
 		if (bpf_map_update_elem(&userns, &id, &entry, BPF_NOEXIST)) {
 			if (!bpf_map_lookup_elem(&userns, &id))
 				count_drop(DROP_REASON_USERNS_MAP_FULL);

@@ -15,10 +15,12 @@
 #include "btf.h"
 #include "cgroup.h"
 #include "datagram_socket.h"
+#include "devtmpfs.h"
 #include "errors.h"
 #include "exported.h"
 #include "link.h"
 #include "linker.h"
+#include "loop_release.h"
 #include "map.h"
 #include "mount_namespace.h"
 #include "namespace.h"
@@ -157,6 +159,11 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<ProcessNamespace>("processNamespace"),
 	    Export<ListNamespaces>("listNamespaces"),
 	    Export<NotifyService>("notifyService"),
+	    Export<ClaimLoop>("claimLoop"),
+	    Export<ReleaseLoop>("releaseLoop"),
+	    Export<RemoveLoop>("removeLoop"),
+	    Export<OpenDevtmpfs>("openDevtmpfs"),
+	    Export<MakeDeviceNode>("makeDeviceNode"),
 	};
 	napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
 	return exports;

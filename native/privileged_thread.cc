@@ -29,6 +29,9 @@ constexpr uint64_t kSearch = CapabilityBit(CAP_DAC_READ_SEARCH);
 class PrivilegedThread
 {
       public:
+	explicit PrivilegedThread(uint64_t more) : keeps_(kPtrace | kSearch | more)
+	{
+	}
 	// 0, or why it has no thread.
 	int Start();
 	void Run(const std::function<void()> &body);
@@ -36,6 +39,7 @@ class PrivilegedThread
       private:
 	void Serve() noexcept;
 
+	const uint64_t keeps_;
 	// One caller at a time; then what is shared with the thread.
 	std::mutex callers_;
 	std::mutex mutex_;
@@ -69,7 +73,7 @@ int PrivilegedThread::Start()
 void PrivilegedThread::Serve() noexcept
 {
 	pthread_setname_np(pthread_self(), "lw-privileged");
-	OwnCapabilities own(kPtrace | kSearch);
+	OwnCapabilities own(keeps_);
 	std::unique_lock<std::mutex> lock(mutex_);
 	error_ = own.Error();
 	ready_ = true;
@@ -120,10 +124,12 @@ Napi::Value DropCapabilities(const Napi::CallbackInfo &info)
 	Napi::Env env = info.Env();
 	MapState &map = Map::Argument(info, 0, "map");
 	auto keep = static_cast<uint64_t>(NumberArgument(info, 1, "keep", 0, (1LL << 53) - 1));
+	auto more =
+	    static_cast<uint64_t>(NumberArgument(info, 2, "privileged", 0, (1LL << 53) - 1));
 	if (IsMapRefused(map.fd.Get()))
 		keep |= CapabilityBit(CAP_BPF);
 	if (!privileged) {
-		auto thread = std::make_unique<PrivilegedThread>();
+		auto thread = std::make_unique<PrivilegedThread>(more);
 		int error = thread->Start();
 		if (error)
 			ThrowErrno(env, "dropCapabilities", error, "thread");

@@ -16,7 +16,7 @@ namespace loopwarden
 // Runs it in that thread and waits; in the calling one as long as nothing was given up. `body` must not throw.
 void RunPrivileged(const std::function<void()> &body);
 
-// dropCapabilities(map, keep): see NativeAddon.
+// dropCapabilities(map, keep, privileged): see NativeAddon.
 Napi::Value DropCapabilities(const Napi::CallbackInfo &info);
 
 } // namespace loopwarden

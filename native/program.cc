@@ -11,6 +11,7 @@
 #include "bpf_fd.h"
 #include "errors.h"
 #include "link.h"
+#include "map.h"
 
 namespace loopwarden
 {
@@ -43,6 +44,18 @@ std::unique_ptr<ProgramState> StateFromFd(Napi::Env env, const char *operation, 
 bool KnowsItsTarget(uint32_t type)
 {
 	return type == BPF_PROG_TYPE_TRACING || type == BPF_PROG_TYPE_LSM;
+}
+
+// An iterator over the elements of a map is told of which.
+UniqueFd AttachToMap(const ProgramState &program, int map)
+{
+	union bpf_iter_link_info about = {};
+	about.map.map_fd = static_cast<__u32>(map);
+	struct bpf_link_create_opts options = {};
+	options.sz = sizeof(options);
+	options.iter_info = &about;
+	options.iter_info_len = sizeof(about);
+	return UniqueFd(bpf_link_create(program.fd.Get(), 0, BPF_TRACE_ITER, &options));
 }
 
 UniqueFd AttachToItsTarget(const ProgramState &program)
@@ -129,8 +142,11 @@ Napi::Value Program::Stats(const Napi::CallbackInfo &info)
 
 Napi::Value Program::Attach(const Napi::CallbackInfo &info)
 {
-	if (KnowsItsTarget(state_->type)) {
-		UniqueFd link = AttachToItsTarget(*state_);
+	bool to_map = !info[0].IsUndefined();
+	if (to_map || KnowsItsTarget(state_->type)) {
+		UniqueFd link = to_map
+				    ? AttachToMap(*state_, Map::Argument(info, 0, "map").fd.Get())
+				    : AttachToItsTarget(*state_);
 		if (!link)
 			ThrowErrno(info.Env(), "attach", errno, state_->name);
 		return Link::Make(info.Env(), std::make_unique<LinkState>(std::move(link)));

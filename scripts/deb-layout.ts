@@ -30,6 +30,7 @@ export const LAYOUT: readonly Placed[] = [
   { from: 'packaging/systemd/tmpfiles.conf', to: 'usr/lib/tmpfiles.d/loopwarden.conf' },
   { from: 'packaging/systemd/network.conf', to: `${DOC}/examples/network.conf` },
   { from: 'packaging/systemd/old-kernel.conf', to: `${DOC}/examples/old-kernel.conf` },
+  { from: 'packaging/systemd/devices.conf', to: `${DOC}/examples/devices.conf` },
   { from: 'packaging/oci/loopwarden.json', to: 'usr/share/loopwarden/oci/loopwarden.json' },
   { from: 'dashboards', to: 'usr/share/loopwarden/dashboards' },
   { from: 'packaging/man', to: 'usr/share/man/man8', compressed: true },

@@ -102,13 +102,14 @@ missing=()
 while read -r package proof; do
 	[ -z "$package" ] || is_there "$proof" || missing+=("$package")
 done <<<"$needed"
-# Installed, these would add services to the host, and rsyslog would take over its syslog: they are unpacked beside us instead.
+# Installed, these would add services to the host, rsyslog would take over its syslog, and LVM scan its devices: they are unpacked beside us instead.
 to_unpack=()
 if $for_tests; then
 	for program in promtool prometheus; do
 		is_there "$program" || is_there "$PWD/.cache/tools/$program" || to_unpack=(prometheus)
 	done
 	is_there "$PWD/.cache/tools/rsyslog/usr/sbin/rsyslogd" || to_unpack+=(rsyslog)
+	is_there "$PWD/.cache/tools/lvm2/sbin/lvm" || is_there "$PWD/.cache/tools/lvm2/usr/sbin/lvm" || to_unpack+=(lvm2)
 fi
 
 # No package may start a daemon here: udev's would act on this very host.
@@ -152,6 +153,13 @@ unpack_prometheus() {
 }
 
 unpack_rsyslog() { unpack rsyslog rsyslog libestr0 libfastjson4; }
+
+# Debian 13 has libaio under another name.
+unpack_lvm2() {
+	local aio=libaio1
+	if apt-cache show libaio1t64 >/dev/null 2>&1; then aio=libaio1t64; fi
+	unpack lvm2 lvm2 libdevmapper-event1.02.1 libedit2 "$aio"
+}
 
 if [ ${#missing[@]} -gt 0 ] || [ ${#to_unpack[@]} -gt 0 ]; then
 	if [ -e /etc/debian_version ] && is_there apt-get; then

@@ -10,6 +10,8 @@ import type { LoadedConfig } from './config/load.js';
 import { createDeviceMaker } from './devices/device-making.js';
 import { loopName } from './devices/devno.js';
 import { createInventory, thisHost } from './devices/inventory.js';
+import { openNamespaceUse } from './devices/namespace-use.js';
+import { openOpeners } from './devices/openers.js';
 import { creatorOf, readOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
@@ -22,10 +24,11 @@ import { measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
-import { dropCapabilities } from './kernel/capabilities.js';
+import { dropCapabilities, NODE_CAPABILITIES } from './kernel/capabilities.js';
 import { readDrops } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { HOOK_NAMES } from './kernel/hooks.js';
+import { HELD_ITERATOR, OPENERS_ITERATOR, USERS_ITERATOR } from './kernel/iterators.js';
 import { openKernelSide } from './kernel/kernel-side.js';
 import { LISTENER_PROGRAM } from './kernel/listener.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
@@ -37,7 +40,9 @@ import { loopPartShift } from './kernel/settings.js';
 import { type Loading, loadKernelSide, waitUntilLoadable } from './kernel-loading.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
+import { openNodeHiding } from './node-hiding.js';
 import type { PassedListener } from './notify/passed-listener.js';
+import { createReaper } from './reaper.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
@@ -126,7 +131,7 @@ async function assemble(parts: Parts): Promise<Agent> {
   const auditLines = () => ({ written: auditLog.stats().linesWritten, lost: auditLog.stats().linesLost });
   const feed = createEventFeed(config.limits.recent_events);
   const activity = createActivity();
-  const hostAccesses = createHostAccesses();
+  const hostAccesses = createHostAccesses(process.pid);
   const trail = createAuditTrail({
     log: auditLog,
     feed,
@@ -150,11 +155,18 @@ async function assemble(parts: Parts): Promise<Agent> {
       log.warn({ reason }, 'cgroups are found by their processes only: containers that end soon go unnamed'),
     ),
   });
+  const namespaceUse = openNamespaceUse(native, {
+    users: iterators[USERS_ITERATOR],
+    held: iterators[HELD_ITERATOR],
+  });
+  cleanup.add(() => namespaceUse.close());
+  const openers = openOpeners(iterators[OPENERS_ITERATOR]);
+  cleanup.add(() => openers.close());
   const inventory = createInventory(
     { owners, userns: kernel.map('userns') },
     registry,
     containers,
-    thisHost(native),
+    thisHost(namespaceUse),
   );
   const delivery = () =>
     kernel.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
@@ -180,6 +192,8 @@ async function assemble(parts: Parts): Promise<Agent> {
     onOutcome: (outcome) => log.debug(outcome, 'a receiver has appeared'),
   });
   cleanup.add(() => filter.close());
+  const nodes = openNodeHiding(native, { config, owners, filterMode: filter.mode, log });
+  cleanup.add(() => nodes.close());
   const ring = openEventRing(native, kernel.map('events'), onBatch);
   cleanup.add(() => ring.close());
 
@@ -199,6 +213,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     partShift,
     creatorOf: (devno) => creatorOf(owners, devno),
     written: () => written,
+    settle: nodes.settle,
     handOver({ device, action }) {
       log.info({ device: device.name, action }, 'handed over to the host');
       handToHost(device.name, action);
@@ -218,6 +233,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     filterMode: filter.mode,
     setFilterMode(mode) {
       filter.setMode(mode);
+      nodes.settleAll();
       log.warn({ mode }, 'filter mode set');
       trail.recordAgent(`filter_${mode}`);
     },
@@ -228,6 +244,18 @@ async function assemble(parts: Parts): Promise<Agent> {
     onError: (error) => log.error({ err: error }, 'control request'),
   });
   cleanup.add(() => control.close());
+  const reaper = createReaper({
+    mode: config.reap.mode,
+    graceMs: config.reap.grace_seconds * 1000,
+    inventory,
+    openers,
+    ownerOf: (devno) => creatorOf(owners, devno),
+    nodes,
+    calls: native,
+    trail,
+    log,
+  });
+  cleanup.add(() => reaper.stop());
   const source = createKernelMetrics({
     programs: kernel,
     programRuns: () => gates.stats().set(LISTENER_PROGRAM, kernel.listenerProgram.stats()),
@@ -243,6 +271,8 @@ async function assemble(parts: Parts): Promise<Agent> {
     filterMode: filter.mode,
     loopfs: createStatisticsReader(config.loopfs.socket),
     hostAccesses,
+    reaps: () => reaper.counts(),
+    hiddenNodes: () => nodes.hidden(),
     isContainerGone: createContainerPresence(),
     isReady: () => unreadyReasons().length === 0,
     startTimeSeconds: Date.parse(startedAt) / 1000,
@@ -289,14 +319,17 @@ async function assemble(parts: Parts): Promise<Agent> {
     native,
     kernel.map('settings'),
     config.loopfs.serve ? LOOPFS_CAPABILITIES : 0,
+    config.hide.devnode ? NODE_CAPABILITIES : 0,
   );
   log.info({ left }, 'capabilities given up');
+  nodes.settleAll();
   let dropsSeen = 0;
   let unaccountedSeen = 0;
   let pinsMissed = false;
   const housekeeping = setInterval(keepHouse, config.receivers.scan_interval_ms);
   cleanup.add(() => clearInterval(housekeeping));
   started = true;
+  reaper.start();
   if (config.loopfs.serve) {
     const supervisor = superviseLoopfs(config, log);
     cleanup.add(() => supervisor.stop());

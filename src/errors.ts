@@ -245,6 +245,12 @@ export const ERRORS = {
     message: 'the agent cannot give up its capabilities: {reason}',
     nextStep: 'let it call capset(2) and prctl(2): a seccomp filter around it may refuse them',
   },
+  ERR_DEVTMPFS: {
+    exitCode: EXIT.notPermitted,
+    message: 'cannot reach the nodes of devices: {reason}',
+    nextStep:
+      'let the agent mount devtmpfs and make nodes (packaging/systemd/devices.conf), or leave hide.devnode and reap.mode as they were',
+  },
   ERR_RECORDING: {
     exitCode: EXIT.usage,
     message: 'cannot play the recording {path}: {reason}',

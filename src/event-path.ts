@@ -25,6 +25,8 @@ export interface EventPathOptions {
   creatorOf: (devno: number) => bigint;
   /** Keys of records that the log has already (recordKey). */
   written: () => ReadonlySet<string>;
+  /** The device is what it is after the event; before a hand-over tells the host of it. */
+  settle: (device: Device) => void;
   handOver: (handOver: HandOver) => void;
 }
 
@@ -55,6 +57,7 @@ export function createEventPath(options: EventPathOptions): (event: LoopEvent) =
     const named = nameOf(devno, device);
     trail.record(entryOfEvent(event, named, device?.life, container));
     if (device === undefined || named === undefined) return;
+    options.settle(device);
     if (ended && event.kind === 'uevent')
       trail.record(entryOfLifeEnd(event.record, named, ended, creatorOf(devno), container));
     const handOver = handOverOf(event, change, () => creatorOf(devno));

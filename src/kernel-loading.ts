@@ -11,7 +11,7 @@ import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-se
 import { chooseHooks, refusedProgram } from './kernel/attach.js';
 import { openGates } from './kernel/gates.js';
 import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
-import { ITERATORS } from './kernel/kernel-side.js';
+import { ITERATED_MAPS, ITERATORS } from './kernel/iterators.js';
 import { LISTENER_PROGRAM } from './kernel/listener.js';
 import { keepLoadReport, LOAD_REPORT, type LoadReport } from './kernel/load-report.js';
 import { waitForLoopDriver } from './kernel/loop-driver.js';
@@ -82,7 +82,12 @@ function load(
   // Loaded, but nothing attached yet: an agent may be at work.
   const { programs, reused } = loadChosen();
   whenDone(programs.close);
-  const iterators = new Map(ITERATORS.map((name) => [name, programs.program(name).attach()] as const));
+  const iterators = new Map(
+    ITERATORS.map((name) => {
+      const walked = ITERATED_MAPS[name];
+      return [name, programs.program(name).attach(walked === undefined ? undefined : programs.map(walked))] as const;
+    }),
+  );
   whenDone(() => {
     for (const link of iterators.values()) link.close();
   });

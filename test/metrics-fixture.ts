@@ -22,6 +22,7 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     receiverClasses: ['filtered', 'allowed', 'foreign_filter', 'unfiltered'],
     hostReceiverKinds: ['udevd', 'allowed', 'other'],
     hostAccesses: ['ioctl', 'uevent'],
+    reapResults: ['detached', 'removed', 'busy', 'failed'],
     tables: ['owners', 'user_namespaces'],
     filterModes: ['off', 'observe', 'hide'],
     loopfsStates: ['bound', 'unbound'],
@@ -63,6 +64,8 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     hostReceivers: () => [1, 0, 1],
     hostAccesses: () => [4, 5],
     orphans: () => 1,
+    reaps: () => [3, 2, 1, 0],
+    hiddenNodes: () => 4,
     leaks: () => 2,
     tableEntries: () => [
       { used: 3, size: 16_384 },

@@ -162,6 +162,7 @@ export function pageFixture({ startedAt = new Date().toISOString(), kept = 1000 
     inventory: {
       devices: () => devices,
       device: (name) => devices.find((device) => device.name === name),
+      orphans: () => [],
       ownership: () => ({ owners: new Map(), userNamespaces: new Map(), living: new Set() }),
     },
     status,

@@ -3,6 +3,7 @@ import type { DeviceReport } from '../web/agent-api.js';
 import { bootTimeMs, localTime } from './clock-text.js';
 import type { Column } from './column.js';
 import { containerWord } from './container-word.js';
+import { DISK_COLUMNS } from './disk-columns.js';
 import { sizeText } from './size-text.js';
 
 type DeviceColumn = Column<DeviceReport>;
@@ -35,6 +36,7 @@ const LOSETUP_COLUMNS: readonly DeviceColumn[] = [
     name: 'SIZE',
     description: 'its size; in bytes with --bytes and --json',
     right: true,
+    size: true,
     text: ({ sizeBytes }) => sizeText(sizeBytes),
     value: ({ sizeBytes }) => sizeBytes,
   },
@@ -205,12 +207,16 @@ const OWNER_COLUMNS: readonly DeviceColumn[] = [
   },
 ];
 
-export const DEVICE_COLUMNS: readonly DeviceColumn[] = [...LOSETUP_COLUMNS, ...OWNER_COLUMNS];
+export const DEVICE_COLUMNS: readonly DeviceColumn[] = [
+  ...LOSETUP_COLUMNS,
+  ...OWNER_COLUMNS,
+  ...DISK_COLUMNS,
+];
 
 /** The same with sizes in bytes. */
 export function inBytes(columns: readonly DeviceColumn[]): DeviceColumn[] {
   return columns.map((column) =>
-    column.name === 'SIZE' ? { ...column, text: ({ sizeBytes }) => String(sizeBytes) } : column,
+    column.size ? { ...column, text: (row) => String(column.value?.(row) ?? '') } : column,
   );
 }
 

@@ -8,6 +8,7 @@ import { alignedTable, objectsOf, rawTable } from './column-table.js';
 import type { CommandContext } from './command.js';
 import { DEFAULT_DEVICE_COLUMNS, DEVICE_COLUMNS, inBytes } from './device-columns.js';
 import { deviceFilter } from './device-filter.js';
+import { REFUSED_COLUMNS } from './disk-columns.js';
 import { showLive } from './live-view.js';
 import { terminalColumns } from './table.js';
 
@@ -16,9 +17,12 @@ const WATCH_MS = 2000;
 
 export async function listDevices({ agent, json, options, print }: CommandContext): Promise<ExitCode> {
   const wanted = deviceFilter(options);
-  const chosen = chooseColumns(DEVICE_COLUMNS, DEFAULT_DEVICE_COLUMNS, options);
+  const chosen = chooseColumns(DEVICE_COLUMNS, DEFAULT_DEVICE_COLUMNS, options, REFUSED_COLUMNS);
   const columns = options.bytes === true ? inBytes(chosen) : chosen;
-  const order = options.sort === undefined ? undefined : findColumn(DEVICE_COLUMNS, String(options.sort));
+  const order =
+    options.sort === undefined
+      ? undefined
+      : findColumn(DEVICE_COLUMNS, String(options.sort), REFUSED_COLUMNS);
   if (json && options.raw === true)
     throw createError('ERR_USAGE', { reason: '--json and --raw do not go together' });
 

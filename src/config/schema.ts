@@ -5,6 +5,7 @@
  */
 import * as z from 'zod';
 import { LINK_KINDS } from '../kernel/hooks.js';
+import { REAP_MODES } from '../policy/reap-modes.js';
 import { OUTPUT_NAMES } from '../sinks/audit-output.js';
 import { AUDIT_KINDS } from '../sinks/audit-record.js';
 import { SCHEMA_NAMES } from '../sinks/audit-schema.js';
@@ -39,6 +40,24 @@ export const configSchema = z.strictObject({
       description:
         'What happens to uevents of devices that a user namespace owns: nothing, counted only, or hidden from the host',
       flag: '--filter-mode',
+    }),
+  }),
+  hide: z.strictObject({
+    devnode: z.boolean().default(false).meta({
+      description:
+        'Whether the nodes of hidden devices with a file are out of the host’s /dev as well, so that who scans it finds nothing; not for containers that share it',
+    }),
+    devnode_state: absolutePath.default('/run/loopwarden/devnodes.json').meta({
+      description: 'File that says how to put them back; on a file system that a reboot empties',
+    }),
+  }),
+  reap: z.strictObject({
+    mode: z.enum(REAP_MODES).default('off').meta({
+      description:
+        'What is done with devices whose user namespace is gone and that nothing uses: nothing, their file is detached, or those that the namespace made are removed as well',
+    }),
+    grace_seconds: count(1, 31_536_000).default(300).meta({
+      description: 'Seconds that a device has been an orphan before',
     }),
   }),
   audit: z.strictObject({

@@ -107,6 +107,7 @@ export async function startDemoAgent(
       partShift: header.partShift,
       creatorOf: (devno) => creatorOf(owners, devno),
       written: () => new Set(),
+      settle: () => {},
       handOver: ({ device, action }) => log.info({ device: device.name, action }, 'handed over to the host'),
     });
 
@@ -155,6 +156,8 @@ export async function startDemoAgent(
       filterMode,
       loopfs: async () => stage.loopfs(),
       hostAccesses,
+      reaps: () => ({ detached: 0, removed: 0, busy: 0, failed: 0 }),
+      hiddenNodes: () => 0,
       // Which cgroups were still there is not recorded.
       isContainerGone: () => false,
       isReady: () => false,

@@ -1,5 +1,6 @@
 /** What the recording's kernel and host are like at the moment that is played. */
 import type { HostView } from '../devices/inventory.js';
+import { livingUserNamespaces } from '../devices/namespaces.js';
 import type { SysfsLoop } from '../devices/sysfs.js';
 import type { Container } from '../identity/container.js';
 import type { ContainerResolver } from '../identity/resolver.js';
@@ -84,7 +85,7 @@ export function createStage({ header, frames }: Recording): Stage {
     host: {
       listLoops: () => loops,
       readLoop: (name) => loops.find((loop) => loop.name === name),
-      populatedUserNamespaces: () => populated,
+      lookForUsers: () => (id, known) => livingUserNamespaces(known, populated).has(id),
     },
     containers: {
       containerOf: ({ pid, startBootNs, cgroupId }) =>

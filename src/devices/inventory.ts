@@ -1,8 +1,8 @@
 /** What devices there are, and whose: asked by scrapes, the API and the commands. */
 import type { ContainerResolver } from '../identity/resolver.js';
 import type { UsernsEntry } from '../kernel/abi.js';
-import type { BpfMap, NativeAddon } from '../kernel/native.js';
-import { livingUserNamespaces, populatedUserNamespaces } from './namespaces.js';
+import type { BpfMap } from '../kernel/native.js';
+import { isInUse, type NamespaceUse, type NamespaceWalk } from './namespace-use.js';
 import { ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
 import { listLoops, readLoop, type SysfsLoop } from './sysfs.js';
@@ -12,31 +12,38 @@ export interface Inventory {
   devices(): DeviceView[];
   /** Undefined if there is none of that name. */
   device(name: string): DeviceView | undefined;
+  /** Those whose owner is dead now: looked for anew, and only among the owned ones. */
+  orphans(): DeviceView[];
   ownership(): Ownership;
 }
 
-/** Of what the host is asked: sysfs and /proc. */
+/** Whether a user namespace is in use, by its id among those that are known. */
+export type IsNamespaceInUse = (id: bigint, known: ReadonlyMap<bigint, UsernsEntry>) => boolean;
+
+/** Of what the host is asked. */
 export interface HostView {
   listLoops(): SysfsLoop[];
   readLoop(name: string): SysfsLoop | undefined;
-  populatedUserNamespaces(): Set<number>;
+  /** As it is now, or was at most so many milliseconds ago. To be asked before the known ones are read. */
+  lookForUsers(maxAgeMs: number): IsNamespaceInUse;
 }
 
-/** A walk over /proc is the dear part; a namespace that died is noticed this much later. */
-const LIVING_MAX_AGE_MS = 5000;
+/** The walk is the dear part; a namespace that died is noticed this much later. */
+const USERS_MAX_AGE_MS = 5000;
 
-export function thisHost(native: Pick<NativeAddon, 'listNamespaces'>): HostView {
-  let populated: Set<number> = new Set();
-  let populatedAtMs = Number.NEGATIVE_INFINITY;
+export function thisHost(use: Pick<NamespaceUse, 'walk'>): HostView {
+  let walk: NamespaceWalk | undefined;
+  let walkedAtMs = 0;
   return {
     listLoops,
     readLoop,
-    populatedUserNamespaces() {
-      if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
-        populated = populatedUserNamespaces(native);
-        populatedAtMs = performance.now();
+    lookForUsers(maxAgeMs) {
+      if (walk === undefined || performance.now() - walkedAtMs > maxAgeMs) {
+        walk = use.walk();
+        walkedAtMs = performance.now();
       }
-      return populated;
+      const latest = walk;
+      return (id, known) => isInUse(known.get(id), latest);
     },
   };
 }
@@ -47,15 +54,16 @@ export function createInventory(
   containers: Pick<ContainerResolver, 'containerOfUserns'>,
   host: HostView,
 ): Inventory {
-  const living = (known: ReadonlyMap<bigint, UsernsEntry>, needed: boolean): Set<bigint> =>
-    needed ? livingUserNamespaces(known, host.populatedUserNamespaces()) : new Set();
-
-  const ownership = (): Ownership => {
+  const ownershipAt = (maxAgeMs: number): Ownership => {
     const owners = readOwners(maps.owners);
-    const userNamespaces = readUserNamespaces(maps.userns);
+    const ids = new Set([...owners.values()].flatMap(({ holder, creator }) => [holder, creator]));
     const someOwned = [...owners.values()].some((entry) => ownerOf(entry, true).class === 'userns');
-    return { owners, userNamespaces, living: living(userNamespaces, someOwned) };
+    const inUse = someOwned ? host.lookForUsers(maxAgeMs) : () => true;
+    const userNamespaces = readUserNamespaces(maps.userns);
+    const living = new Set([...ids].filter((id) => inUse(id, userNamespaces)));
+    return { owners, userNamespaces, living };
   };
+  const ownership = (): Ownership => ownershipAt(USERS_MAX_AGE_MS);
 
   const view = (loop: SysfsLoop, now: Ownership): DeviceView => {
     const shown = viewDevice(loop, now, registry);
@@ -76,6 +84,15 @@ export function createInventory(
     device(name) {
       const loop = host.readLoop(name);
       return loop && view(loop, ownership());
+    },
+    orphans() {
+      const now = ownershipAt(0);
+      return [...now.owners].flatMap(([devno, { holder, creator }]) => {
+        if (now.living.has(holder) && now.living.has(creator)) return [];
+        const loop = host.readLoop(registry.get(devno)?.name ?? '');
+        const shown = loop && view(loop, now);
+        return shown?.orphan ? [shown] : [];
+      });
     },
     ownership,
   };

@@ -1,4 +1,4 @@
-/** Which user namespaces still have a process in them. */
+/** Which user namespaces have a process in them, by /proc: what a recording keeps of it. */
 import type { UsernsEntry } from '../kernel/abi.js';
 import type { NativeAddon } from '../kernel/native.js';
 

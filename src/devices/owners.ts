@@ -98,10 +98,15 @@ function isOver(entry: OwnerEntry, { backing, diskseq }: SysfsLoop): boolean {
   return entry.holder !== USERNS_NONE && (backing === null || entry.holderDiskseq !== diskseq);
 }
 
+/** The entry of one device, as the map has it now. */
+export function readOwner(map: BpfMap, devno: number): OwnerEntry | undefined {
+  const value = map.get(devnoKey(devno));
+  return value === null ? undefined : readOwnerEntry(viewOf(value), 0);
+}
+
 /** The creator of one device, as the map has it now. */
 export function creatorOf(map: BpfMap, devno: number): bigint {
-  const value = map.get(devnoKey(devno));
-  return value === null ? USERNS_NONE : readOwnerEntry(viewOf(value), 0).creator;
+  return readOwner(map, devno)?.creator ?? USERNS_NONE;
 }
 
 export function devnoKey(devno: number): Buffer {

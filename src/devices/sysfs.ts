@@ -1,5 +1,5 @@
 /** Loop devices as sysfs shows them (Documentation/ABI/testing/sysfs-block, sysfs-block-loop). */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseDevno } from './devno.js';
 
 export interface SysfsLoop {
@@ -50,6 +50,24 @@ export function readLoop(name: string): SysfsLoop | undefined {
     backing: readBacking(name),
     partitions: children(name).filter((child) => child.startsWith(`${name}p`)),
   };
+}
+
+/** Whether a file is attached: the folder is there from LOOP_CONFIGURE to the last moment of a detachment. */
+export function isBound(name: string): boolean {
+  return existsSync(`${SYSFS_BLOCK}/${name}/loop/backing_file`);
+}
+
+/** Names and numbers of the disk's node and of its partitions'; empty if there is no such disk. */
+export function nodesOf(name: string): Map<string, number> {
+  const nodes = new Map<string, number>();
+  const disk = parseDevno(read(name, 'dev'));
+  if (disk === undefined) return nodes;
+  nodes.set(name, disk);
+  for (const child of children(name).filter((each) => each.startsWith(`${name}p`))) {
+    const devno = parseDevno(read(name, `${child}/dev`));
+    if (devno !== undefined) nodes.set(child, devno);
+  }
+  return nodes;
 }
 
 /** Asks the kernel to send the uevent `action` for the device again. @throws what the write throws */

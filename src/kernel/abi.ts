@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0xfc5cb7d387bb818fn;
+export const LAYOUT_HASH = 0x4d54392c33ccf74cn;
 /** Of the sizes of the state: every version of one hash goes on with the same maps. */
 export const STATE_HASH = 0x79f8a353ed75fc5an;
 
@@ -478,6 +478,30 @@ export function readProcessEntry(view: DataView, at: number): ProcessEntry {
   };
 }
 
+/** `struct namespace_walk` */
+export interface NamespaceWalk {
+  complete: bigint;
+}
+export const NAMESPACE_WALK_SIZE = 8;
+export function readNamespaceWalk(view: DataView, at: number): NamespaceWalk {
+  return {
+    complete: view.getBigUint64(at, true),
+  };
+}
+
+/** `struct openers_entry` */
+export interface OpenersEntry {
+  devno: number;
+  openers: number;
+}
+export const OPENERS_ENTRY_SIZE = 8;
+export function readOpenersEntry(view: DataView, at: number): OpenersEntry {
+  return {
+    devno: view.getUint32(at, true),
+    openers: view.getInt32(at + 4, true),
+  };
+}
+
 /** `struct userns_entry` */
 export interface UsernsEntry {
   parent: bigint;
@@ -485,6 +509,8 @@ export interface UsernsEntry {
   inum: number;
   level: number;
   ownerUid: number;
+  address: bigint;
+  usedBootNs: bigint;
 }
 export const USERNS_ENTRY_SIZE = 48;
 export function readUsernsEntry(view: DataView, at: number): UsernsEntry {
@@ -494,6 +520,8 @@ export function readUsernsEntry(view: DataView, at: number): UsernsEntry {
     inum: view.getUint32(at + 16, true),
     level: view.getUint32(at + 20, true),
     ownerUid: view.getUint32(at + 24, true),
+    address: view.getBigUint64(at + 32, true),
+    usedBootNs: view.getBigUint64(at + 40, true),
   };
 }
 

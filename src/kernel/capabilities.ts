@@ -14,15 +14,18 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [39, 'CAP_BPF'],
 ]);
 
+/** Of linux/capability.h: what putting a node back needs. */
+export const NODE_CAPABILITIES = (1 << 27) | (1 << 0);
+
 /**
  * Takes all from every thread but `keep` (bits), and CAP_BPF where the kernel wants it of who reads the map. Returns the names of what is
- * left. Afterwards files are opened as their owner's and mode's say: root reads and writes its own.
+ * left. `privileged`: what the thread for calls that need a capability keeps besides. Afterwards files are opened as their owner's and mode's say: root reads and writes its own.
  *
  * @throws ERR_CAPABILITIES
  */
-export function dropCapabilities(native: NativeAddon, map: BpfMap, keep: number): string[] {
+export function dropCapabilities(native: NativeAddon, map: BpfMap, keep: number, privileged = 0): string[] {
   try {
-    const left = BigInt(native.dropCapabilities(map, keep));
+    const left = BigInt(native.dropCapabilities(map, keep, privileged));
     return [...NAMES].flatMap(([number, name]) => ((left >> BigInt(number)) & 1n ? [name] : []));
   } catch (error) {
     throw createError('ERR_CAPABILITIES', { reason: reasonOf(error) }, { cause: error });

@@ -14,19 +14,15 @@ import {
   hookPrograms,
   linkOf,
 } from './hooks.js';
+import { ITERATORS, type IteratorName } from './iterators.js';
 import { LISTENER_PROGRAM, listenWith, openListenerFor } from './listener.js';
 import { LOAD_REPORT, type LoadReport, readLoadReport } from './load-report.js';
 import type { BpfLink, BpfMap, BpfProgram, NativeAddon, UeventListener } from './native.js';
 import { openPins, type Pins } from './pins.js';
-import { PROCESS_ITERATOR } from './processes.js';
 import { PROGRAM_ITERATOR } from './program-names.js';
 import { hashObjects } from './programs.js';
 import { RECEIVER_ITERATOR } from './receivers.js';
 import { refuseSecondAgent } from './second-agent.js';
-
-export const ITERATORS = [RECEIVER_ITERATOR, PROCESS_ITERATOR, PROGRAM_ITERATOR] as const;
-
-export type IteratorName = (typeof ITERATORS)[number];
 
 export interface KernelSide {
   readonly pins: Pick<Pins, 'foreignRings' | 'dropOtherLayouts' | 'arePresent'>;
@@ -125,11 +121,10 @@ function openForAgent(pins: Pins): Pick<KernelSide, 'listenerProgram' | 'iterato
   try {
     return {
       listenerProgram: pins.openProgram(LISTENER_PROGRAM),
-      iterators: {
-        [RECEIVER_ITERATOR]: pins.openIterator(RECEIVER_ITERATOR),
-        [PROCESS_ITERATOR]: pins.openIterator(PROCESS_ITERATOR),
-        [PROGRAM_ITERATOR]: pins.openIterator(PROGRAM_ITERATOR),
-      },
+      iterators: Object.fromEntries(ITERATORS.map((name) => [name, pins.openIterator(name)])) as Record<
+        IteratorName,
+        BpfLink
+      >,
     };
   } catch (error) {
     throw createError('ERR_NOT_LOADED', { reason: reasonOf(error) }, { cause: error });

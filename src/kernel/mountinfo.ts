@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 export interface MountEntry {
   id: string;
   parent: string;
+  /** Of the device that the file system is on: `7:3`. */
+  devno: string;
   /** What of the file system is seen there. */
   root: string;
   point: string;
@@ -21,10 +23,12 @@ export function readMounts(path = '/proc/self/mountinfo'): MountEntry[] {
 export function parseMounts(text: string): MountEntry[] {
   return text.split('\n').flatMap((line) => {
     const fields = line.split(' ');
-    const [id = '', parent = '', , root = '', point = ''] = fields;
+    const [id = '', parent = '', devno = '', root = '', point = ''] = fields;
     // Behind a hyphen, after optional fields of any number.
     const [type = '', source = '', options = ''] = fields.slice(fields.indexOf('-', 6) + 1);
-    return fields.length < 10 ? [] : [{ id, parent, root, point: decodePath(point), type, source, options }];
+    return fields.length < 10
+      ? []
+      : [{ id, parent, devno, root, point: decodePath(point), type, source, options }];
   });
 }
 

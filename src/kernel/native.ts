@@ -61,8 +61,8 @@ export interface BpfProgram {
   readonly verifiedInstructions: number;
   /** Of what it was attached for: a program that another one passes a call on to has none. */
   stats(): ProgramStats;
-  /** Attaches as the section name says (tp_btf, fentry, fexit, fmod_ret, lsm, kprobe, iter). */
-  attach(): BpfLink;
+  /** Attaches as the section name says (tp_btf, fentry, fexit, fmod_ret, lsm, kprobe, iter); iter/bpf_map_elem to `map`. */
+  attach(map?: BpfMap): BpfLink;
   /** Runs the program once on `data` with BPF_PROG_TEST_RUN (socket filters): returns its result. */
   testRun(data: Buffer, repeat?: number): { result: number; durationNs: number };
   pin(path: string): void;
@@ -309,10 +309,10 @@ export interface NativeAddon {
   mountBpffs(directory: string): void;
   /**
    * Takes every capability but `keep` (bits of linux/capability.h) from all threads, and CAP_BPF where the kernel wants it of who reads
-   * an open map, such as this one; returns what is left. One thread keeps two, for the calls here that say so. Once: later calls only take
-   * more. Throws ETIMEDOUT if a thread does not obey.
+   * an open map, such as this one; returns what is left. One thread keeps two and `privileged`, for the calls here that say so. Once: later
+   * calls only take more. Throws ETIMEDOUT if a thread does not obey.
    */
-  dropCapabilities(map: BpfMap, keep: number): number;
+  dropCapabilities(map: BpfMap, keep: number, privileged: number): number;
   /** Path of what the process runs; empty if it is gone or not to be seen. Works after `dropCapabilities`. */
   processExecutable(pid: number): string;
   /**
@@ -324,6 +324,34 @@ export interface NativeAddon {
   processNamespace(pid: number, kind: 'mnt' | 'user'): number;
   /** The same of every process: pairs of u32, pid and inum. */
   listNamespaces(kind: 'mnt' | 'user'): Buffer;
+  /**
+   * Opens the loop device of this minor number so that no mount, swap or device on top can have it (O_EXCL), by a node of it: a
+   * descriptor, for `releaseLoop`. While it is open no life of the device ends or begins. EBUSY: it is in use; ESTALE: `path` is
+   * another file. This call and the next two wait as long as the backing file's file system makes them wait: bound them.
+   */
+  claimLoop(path: string, minor: number): Promise<number>;
+  /**
+   * Closes it; with `detach` after LOOP_CLR_FD. `errno` is 0, or EBUSY where somebody else has it open, who then keeps it as it was
+   * (`armed`: but for the autoclear flag, which the kernel set; `wasAutoclear`: it had that before), or what the kernel says.
+   */
+  releaseLoop(fd: number, detach: boolean, wasAutoclear: boolean): Promise<{ errno: number; armed: boolean }>;
+  /** LOOP_CTL_REMOVE: 0 or the errno; EBUSY: it is bound or open. */
+  removeLoop(number: number): Promise<number>;
+  /** A descriptor of the root of the kernel's devtmpfs, whatever is mounted on /dev. Needs CAP_SYS_ADMIN. */
+  openDevtmpfs(): number;
+  /**
+   * Makes the node of a loop device, or a partition of one, in a folder that is open. Works after `dropCapabilities` if `privileged` had
+   * CAP_MKNOD, and CAP_CHOWN for an owner that is not root. Throws what the kernel says: EEXIST if anything has the name.
+   */
+  makeDeviceNode(
+    folder: number,
+    name: string,
+    major: number,
+    minor: number,
+    mode: number,
+    uid: number,
+    gid: number,
+  ): void;
   /** A datagram for a service manager: `address` as in NOTIFY_SOCKET, `text` as for sd_notify(3). Throws what the socket says. */
   notifyService(address: string, text: string): void;
 }

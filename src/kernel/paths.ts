@@ -19,6 +19,7 @@ export const AGENT_OBJECTS = [
   'receiver_list',
   'process_list',
   'program_list',
+  'namespace_life',
 ].map(objectPath);
 
 /** What is attached to the kernel, loaded apart from what it calls. */

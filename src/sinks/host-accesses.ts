@@ -23,10 +23,12 @@ export interface HostAccesses {
   counts(): Readonly<Record<HostAccess, number>>;
 }
 
-export function createHostAccesses(): HostAccesses {
+/** `ownPid`: the agent's, which looks whether an orphan that it detaches is used by somebody. */
+export function createHostAccesses(ownPid?: number): HostAccesses {
   const counts: Record<HostAccess, number> = { ioctl: 0, uevent: 0 };
   return {
     note(event) {
+      if (event.kind === 'ioctl' && event.record.caller.pid === ownPid) return;
       const access = accessOf(event);
       if (access !== undefined) counts[access] += 1;
     },

@@ -14,6 +14,7 @@ import {
 import { hookLinkPairs } from '../kernel/hooks.js';
 import { HOST_RECEIVER_KINDS, RECEIVER_CLASSES } from '../kernel/receivers.js';
 import { REFUSAL_LIMITS } from '../loopfs/quota.js';
+import { REAP_RESULTS } from '../policy/reap-modes.js';
 import { OUTPUT_RESULTS, type OutputName } from './audit-output.js';
 import { HOST_ACCESSES } from './host-accesses.js';
 import { foldLabels } from './label-fold.js';
@@ -66,6 +67,7 @@ export function labelsOf(outputs: readonly OutputName[]): MetricsLabels {
     receiverClasses: RECEIVER_CLASSES,
     hostReceiverKinds: HOST_RECEIVER_KINDS,
     hostAccesses: HOST_ACCESSES,
+    reapResults: REAP_RESULTS,
     tables: Object.keys(TABLES),
     filterModes: FILTER_MODES,
     loopfsStates: DEVICE_STATES,

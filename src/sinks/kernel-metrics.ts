@@ -14,6 +14,7 @@ import {
   RECEIVER_CLASSES,
   type Receiver,
 } from '../kernel/receivers.js';
+import { REAP_RESULTS, type ReapCounts } from '../policy/reap-modes.js';
 import { OUTPUT_RESULTS, type OutputCounts, type OutputName } from './audit-output.js';
 import { HOST_ACCESSES, type HostAccesses } from './host-accesses.js';
 import { ACTIONS, COMMANDS, DEVICE_STATES, labelsOf, TABLES } from './kernel-labels.js';
@@ -39,6 +40,8 @@ export interface KernelMetricsOptions {
   filterMode: () => string;
   loopfs: () => Promise<LoopfsCounts | undefined>;
   hostAccesses: HostAccesses;
+  reaps: () => ReapCounts;
+  hiddenNodes: () => number;
   isContainerGone: IsContainerGone;
   isReady: () => boolean;
   startTimeSeconds: number;
@@ -81,6 +84,11 @@ export function createKernelMetrics(options: KernelMetricsOptions): MetricsSourc
       const counts = options.hostAccesses.counts();
       return HOST_ACCESSES.map((each) => counts[each]);
     },
+    reaps() {
+      const counts = options.reaps();
+      return REAP_RESULTS.map((each) => counts[each]);
+    },
+    hiddenNodes: options.hiddenNodes,
     orphans: () => devices().filter(({ orphan }) => orphan).length,
     leaks: () =>
       devices().filter(

@@ -27,6 +27,7 @@ export interface MetricsLabels {
   receiverClasses: readonly string[];
   hostReceiverKinds: readonly string[];
   hostAccesses: readonly string[];
+  reapResults: readonly string[];
   tables: readonly string[];
   filterModes: readonly string[];
   /** Of containers' devices in loopfs. */
@@ -91,6 +92,10 @@ export interface MetricsSource {
   /** [access] */
   hostAccesses(): ArrayLike<number>;
   orphans(): number;
+  /** [result] */
+  reaps(): ArrayLike<number>;
+  /** Nodes that are out of the host's /dev. */
+  hiddenNodes(): number;
   /** Devices with a backing file whose container is gone. */
   leaks(): number;
   /** In the order of `labels.tables`. */

@@ -1,7 +1,10 @@
 /** `devices`: what a person reads of all devices, and what a script gets. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { devices } from '../../src/commands/devices.js';
+import { REFUSED_COLUMNS } from '../../src/commands/disk-columns.js';
 import type { DeviceReport } from '../../src/web/agent-api.js';
 import { deviceReport, freeDevice, hostDevice } from '../device-fixture.js';
 import { WEB } from '../event-fixture.js';
@@ -70,26 +73,75 @@ test('columns are chosen, added, sorted by, and refused with the nearest name', 
   const added = (await list({ output: '+RULE' })).text.split('\n')[0];
   assert.match(added ?? '', /^NAME .* BACK-FILE +RULE$/);
   assert.deepEqual(await names({ all: true, sort: 'SIZE' }), ['loop5', 'loop3', 'loop4', 'loop6']);
-  const every = (await list({ outputAll: true })).text.split('\n')[0]?.split(/ +/);
-  for (const name of [
-    'NAME',
-    'AUTOCLEAR',
-    'BACK-FILE',
-    'BACK-INO',
-    'BACK-MAJ:MIN',
-    'MAJ:MIN',
-    'OFFSET',
-    'PARTSCAN',
-    'RO',
-    'SIZELIMIT',
-    'DIO',
-    'LOG-SEC',
-  ])
-    assert.ok(every?.includes(name), `${name} is a column of losetup`);
   await assert.rejects(list({ output: 'NAME,OFSET' }), /no column "OFSET": did you mean OFFSET\?/);
   await assert.rejects(list({ output: ',' }), { code: 'ERR_USAGE' });
   await assert.rejects(list({ owner: 'me' }), { code: 'ERR_USAGE' });
   await assert.rejects(list({ state: 'open' }), { code: 'ERR_USAGE' });
+});
+
+/** The columns that a tool of util-linux says it has. */
+function columnsOf(tool: string): string[] {
+  const { stdout } = spawnSync(tool, ['--help'], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+  const [, after = ''] = stdout.split('Available output columns:\n');
+  return [...after.matchAll(/^ +([A-Z][A-Z0-9:%-]+) {2}/gm)].map(([, name = '']) => name);
+}
+
+test('every column of losetup and lsblk is one here, or is refused with the reason', async () => {
+  const own = new Set((await list({ outputAll: true })).text.split('\n')[0]?.split(/ +/));
+  const [losetup, lsblk] = [columnsOf('losetup'), columnsOf('lsblk')];
+  assert.ok(losetup.length >= 12 && lsblk.length >= 50, `${losetup.length}, ${lsblk.length}`);
+  for (const name of losetup) assert.ok(own.has(name) || REFUSED_COLUMNS.has(name), `losetup has ${name}`);
+  for (const name of lsblk) assert.notEqual(own.has(name), REFUSED_COLUMNS.has(name), `lsblk has ${name}`);
+  for (const name of ['OWNER', 'USERNS', 'CONTAINER', 'STATE', 'HIDDEN']) assert.ok(own.has(name));
+  // By the old losetup's help alone nobody would know the new one's.
+  assert.deepEqual(
+    losetup.filter((name) => !own.has(name)),
+    losetup.includes('REF') ? ['REF'] : [],
+  );
+});
+
+test('what would have to be read from an image is refused, with another way', async () => {
+  for (const name of ['FSTYPE', 'label', 'UUID', 'PTTYPE', 'PARTUUID'])
+    await assert.rejects(list({ output: name }), /whoever attached that chose what is there.*lsblk -o/);
+  await assert.rejects(list({ sort: 'UUID' }), { code: 'ERR_USAGE' });
+  await assert.rejects(list({ output: 'SERIAL' }), /no hardware/);
+});
+
+test('what sysfs says of a device is the same as lsblk says, and of another life nothing', async (t) => {
+  const found = existsSync('/sys/block') && readdirSync('/sys/block').find((name) => /^loop\d+$/.test(name));
+  if (!found) return t.skip('this host has no loop device at the moment');
+  const of = (file: string): string => {
+    const path = `/sys/block/${found}/${file}`;
+    return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
+  };
+  const life = { name: found, devno: of('dev'), diskseq: BigInt(of('diskseq') || '0') };
+  const columns = [
+    'KNAME',
+    'PATH',
+    'RA',
+    'ROTA',
+    'PHY-SEC',
+    'MIN-IO',
+    'OPT-IO',
+    'DISC-MAX',
+    'DISC-GRAN',
+    'RQ-SIZE',
+    'MODE',
+  ];
+  const shown = async (more: object): Promise<string[]> =>
+    (
+      await list({ output: columns.join(), raw: true, noheadings: true, bytes: true }, false, [
+        hostDevice({ ...life, ...more }),
+      ])
+    ).text.split(' ');
+  const lsblk = spawnSync('lsblk', ['-b', '-d', '-n', '-r', '-o', columns.join(), `/dev/${found}`], {
+    encoding: 'utf8',
+  });
+  // It says nothing of a device without a node, or without a size.
+  if (lsblk.status === 0 && lsblk.stdout !== '')
+    assert.deepEqual(await shown({}), lsblk.stdout.trim().split(' '));
+  assert.equal((await shown({}))[2], of('queue/read_ahead_kb'));
+  if (life.diskseq > 0n) assert.equal((await shown({ diskseq: life.diskseq + 1n }))[2], '""');
 });
 
 test('--json is the whole report, and with columns an object of them with its types', async () => {

@@ -43,7 +43,7 @@ function known(parents: Record<number, [parent: bigint, inum: number, firstSeenB
   return new Map<bigint, UsernsEntry>(
     Object.entries(parents).map(([id, [parent, inum, firstSeenBootNs = BigInt(id)]]) => [
       BigInt(id),
-      { parent, firstSeenBootNs, inum, level: 1, ownerUid: 1000 },
+      { parent, firstSeenBootNs, inum, level: 1, ownerUid: 1000, address: 0n, usedBootNs: 0n },
     ]),
   );
 }

@@ -111,8 +111,18 @@ test('the known user namespaces are read by id', (t) => {
   value.writeUInt32LE(4_026_532_101, 16);
   value.writeUInt32LE(1, 20);
   value.writeUInt32LE(1000, 24);
+  value.writeBigUInt64LE(0xffff_8880_1234_0000n, 32);
+  value.writeBigUInt64LE(100n, 40);
   map.put(key, value);
-  const expected = { parent: INITIAL, firstSeenBootNs: 99n, inum: 4_026_532_101, level: 1, ownerUid: 1000 };
+  const expected = {
+    parent: INITIAL,
+    firstSeenBootNs: 99n,
+    inum: 4_026_532_101,
+    level: 1,
+    ownerUid: 1000,
+    address: 0xffff_8880_1234_0000n,
+    usedBootNs: 100n,
+  };
   assert.deepEqual([...readUserNamespaces(map)], [[CONTAINER, expected]]);
 });
 

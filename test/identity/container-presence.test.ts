@@ -11,6 +11,7 @@ import { tempFolder } from '../support/temp-folder.js';
 const hierarchy = (point: string, type = 'cgroup2', root = '/'): MountEntry => ({
   id: '1',
   parent: '0',
+  devno: '0:29',
   root,
   point,
   type,

@@ -37,3 +37,9 @@ test('counts neither the owner, nor the host at its own devices, nor who cleans 
   ];
   assert.deepEqual(countsOf(...events), { ioctl: 0, uevent: 0 });
 });
+
+test('counts nothing of the agent itself', () => {
+  const accesses = createHostAccesses(HOST.pid);
+  accesses.note(ioctlEvent({ ...LOOK, caller: HOST }));
+  assert.deepEqual(accesses.counts(), { ioctl: 0, uevent: 0 });
+});

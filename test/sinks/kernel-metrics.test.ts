@@ -61,6 +61,7 @@ function inventoryOf(devices: DeviceView[]): Inventory & { walks: number } {
       return devices;
     },
     device: () => undefined,
+    orphans: () => [],
     ownership: () => ({ owners: new Map(), userNamespaces: new Map(), living: new Set() }),
   };
 }
@@ -85,6 +86,8 @@ function sourceWith(more: Partial<KernelMetricsOptions> = {}) {
     loopfs: async () => undefined,
     filterMode: () => 'hide',
     hostAccesses: createHostAccesses(),
+    reaps: () => ({ detached: 3, removed: 2, busy: 1, failed: 0 }),
+    hiddenNodes: () => 4,
     isContainerGone: () => false,
     isReady: () => true,
     startTimeSeconds: 0,

@@ -69,6 +69,7 @@ function createApi(mode: FilterModeName = 'hide') {
     inventory: {
       devices: () => devices,
       device: (name) => devices.find((device) => device.name === name),
+      orphans: () => [],
       ownership: () => ({ owners: new Map(), userNamespaces: new Map(), living: new Set() }),
     },
     status: () => ({ pid: 4711, filterMode: state.mode }) as AgentStatus,

@@ -6,12 +6,23 @@ import type { MetricsSource } from '../metrics-source.js';
 import { addCounter, addFamily, addGauge, addNumber } from './family.js';
 
 export function addDevices(registry: Registry, source: MetricsSource, options: MetricsOptions): void {
-  const { deviceStates: state, ownerClasses: owner_class, hostAccesses: by } = source.labels;
+  const {
+    deviceStates: state,
+    ownerClasses: owner_class,
+    hostAccesses: by,
+    reapResults: result,
+  } = source.labels;
   const devices = labelProduct({ state, owner_class });
   addGauge(registry, 'loop_devices', 'Loop devices that exist, by state and kind of owner.', devices, () =>
     source.devices(),
   );
   addNumber(registry, 'orphans', 'Loop devices whose owning user namespace is gone.', () => source.orphans());
+  const reaps =
+    'Tries to detach and to remove orphans (reap.mode), by what became of them; busy: somebody uses it.';
+  addCounter(registry, 'reaps_total', reaps, labelProduct({ result }), () => source.reaps());
+  const nodes =
+    'Nodes of hidden devices and their partitions that are out of the host’s /dev (hide.devnode).';
+  addNumber(registry, 'hidden_nodes', nodes, () => source.hiddenNodes());
   const leaks = 'Loop devices with a backing file whose container is gone.';
   addNumber(registry, 'leaks', leaks, () => source.leaks());
   const accesses =
