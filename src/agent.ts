@@ -5,6 +5,7 @@
  * owner maps pinned: enforcement outlives the agent.
  */
 import type { Logger } from 'pino';
+import { createAggregatePath } from './aggregate-path.js';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
@@ -16,8 +17,10 @@ import { listLoops, triggerUevent } from './devices/sysfs.js';
 import { reasonOf } from './errors.js';
 import { createEventPath } from './event-path.js';
 import { openAccounts } from './events/accounts.js';
+import { measureAggregateGap, openAggregates } from './events/aggregates.js';
+import { setBudgets } from './events/budgets.js';
 import type { DecodedBatch } from './events/decode.js';
-import { measureGap, openEventRing } from './events/ring.js';
+import { type Gap, measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
@@ -193,6 +196,20 @@ async function assemble(
   const accounts = openAccounts({
     recordSeq: programs.map('record_seq'),
     dropCounts: programs.map('drop_counts'),
+    aggregateCounts: programs.map('aggregate_counts'),
+  });
+  const aggregatePath = createAggregatePath({
+    aggregates: openAggregates({
+      aggregates: programs.map('aggregates'),
+      recordBudgets: programs.map('record_budgets'),
+    }),
+    containers,
+    activity,
+    trail,
+    flush: () => auditLog.flush(),
+    onFlood: ({ caller: { pid, comm, uid, userns } }, records) =>
+      log.warn({ records, pid, comm, uid, userns: userns.inum }, 'more events than are recorded: counted'),
+    onError: (error) => log.error({ err: error }, 'events that were counted cannot be told'),
   });
   let written: ReadonlySet<string> = new Set();
   let gapRecords = 0;
@@ -294,6 +311,10 @@ async function assemble(
   cleanup.add(() => void (started || pins.found.size > 0 || receivers.detachAll()));
   // Before the switch: what an earlier agent's programs did, these are to do from their first call.
   changeSettings(programs.map('settings'), { mode: config.filter.mode });
+  setBudgets(programs.map('record_budgets'), {
+    ringBytes: ring.stats().sizeBytes,
+    recordsPerSecond: config.limits.records_per_second,
+  });
   const extra: LoadedPrograms[] = [];
   cleanup.add(() => {
     for (const each of extra) each.close();
@@ -307,7 +328,8 @@ async function assemble(
   keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
   if (reused) log.info('the programs of an earlier agent are of this build, and go on');
   gates.pin();
-  for (const foreign of pins.foreignRings) recordGap(foreign);
+  for (const foreign of pins.foreignRings) recordGap(foreign, measureGap(native, foreign));
+  for (const foreign of pins.foreignAggregates) recordGap(foreign, measureAggregateGap(foreign));
   // An agent that is killed before leaves them to the next: told twice is better than never.
   if (pins.foreignRings.length > 0) await auditLog.flush();
   pins.dropOtherLayouts();
@@ -344,6 +366,7 @@ async function assemble(
     },
     async stop() {
       await ring.readAll();
+      await aggregatePath.stop();
       trail.recordAgent('stop');
       await cleanup.run();
     },
@@ -351,7 +374,9 @@ async function assemble(
 
   /** What was recorded while no agent ran. */
   async function readOut(): Promise<void> {
-    if (ring.stats().availableBytes > 0) written = readWrittenKeys(config.audit.path);
+    if (ring.stats().availableBytes > 0 || programs.map('aggregates').entries().count > 0)
+      written = readWrittenKeys(config.audit.path);
+    await aggregatePath.start(written);
     const records = await ring.start();
     written = new Set();
     accounts.begin();
@@ -420,10 +445,9 @@ async function assemble(
     dropsSeen = all;
   }
 
-  /** What waits in the ring of another version, which this one cannot read. */
-  function recordGap(ring: BpfMap): void {
-    const gap = measureGap(native, ring);
-    ring.close();
+  /** What waits in a map of another version, which this one cannot read. */
+  function recordGap(map: BpfMap, gap: Gap): void {
+    map.close();
     if (gap.records === 0) return;
     gapRecords += gap.records;
     log.error(gap, 'records of another version cannot be read: a gap');

@@ -1,8 +1,9 @@
 /**
- * The accounts of the records: each CPU's programs count what they make (`produced`) and what found no room (drops);
- * the agent counts what it reads. produced = delivered + drops, or records are unaccounted for.
+ * The accounts of the records: each CPU's programs count what there was to record (`produced`), what of it they only counted
+ * (`aggregated`) and what found no room (drops); the agent counts what it reads. produced = delivered + aggregated + drops, or
+ * records are unaccounted for.
  */
-import { DROP_REASON } from '../kernel/abi.js';
+import { DROP_REASON, EVENT_KIND } from '../kernel/abi.js';
 import { readCountersByCpu } from '../kernel/counters.js';
 import type { BpfMap } from '../kernel/native.js';
 import type { LoopEvent } from './decode.js';
@@ -10,13 +11,14 @@ import type { LoopEvent } from './decode.js';
 export interface RecordTotals {
   produced: number;
   delivered: number;
+  aggregated: number;
   unaccounted: number;
 }
 
 export interface Accounts {
   /** A record has been read. */
   note(event: LoopEvent): void;
-  /** After the first drain: what an earlier agent read is what is neither here nor dropped. */
+  /** After the first drain: what an earlier agent read is what is neither here nor counted nor dropped. */
   begin(): void;
   /** Reads the counters and compares, if `isEmpty` says that nothing waits in the ring. */
   check(isEmpty: () => boolean): RecordTotals;
@@ -25,19 +27,29 @@ export interface Accounts {
 }
 
 /** The reasons for which a record was numbered and never got into the ring. */
-const LOST = [DROP_REASON.RING_FULL, DROP_REASON.INFLIGHT_FULL];
+const LOST = [DROP_REASON.RING_FULL, DROP_REASON.INFLIGHT_FULL, DROP_REASON.AGGREGATES_FULL];
+const AGGREGATED = [EVENT_KIND.IOCTL, EVENT_KIND.UEVENT];
 
-export function openAccounts(maps: { recordSeq: BpfMap; dropCounts: BpfMap }): Accounts {
+export interface AccountMaps {
+  recordSeq: BpfMap;
+  dropCounts: BpfMap;
+  aggregateCounts: BpfMap;
+}
+
+export function openAccounts(maps: AccountMaps): Accounts {
   const produced = (): number[] => readCountersByCpu(maps.recordSeq, 0);
-  const dropped = (): number[] => {
-    const reasons = LOST.map((reason) => readCountersByCpu(maps.dropCounts, reason));
-    return produced().map((_, cpu) => reasons.reduce((sum, each) => sum + (each[cpu] ?? 0), 0));
+  const sumsByCpu = (map: BpfMap, indices: readonly number[]): number[] => {
+    const counts = indices.map((index) => readCountersByCpu(map, index));
+    return (counts[0] ?? []).map((_, cpu) => counts.reduce((sum, each) => sum + (each[cpu] ?? 0), 0));
   };
-  const atStart = { produced: produced(), dropped: dropped() };
+  const aggregated = (): number[] => sumsByCpu(maps.aggregateCounts, AGGREGATED);
+  const dropped = (): number[] => sumsByCpu(maps.dropCounts, LOST);
+  // A record is numbered before it is counted or dropped: read in the other order, none seems to be both.
+  const atStart = { aggregated: aggregated(), dropped: dropped(), produced: produced() };
   const read = atStart.produced.map(() => 0);
   const earlier = atStart.produced.map(() => 0);
   let base: number[] = earlier;
-  let totals: RecordTotals = { produced: 0, delivered: 0, unaccounted: 0 };
+  let totals: RecordTotals = { produced: 0, delivered: 0, aggregated: 0, unaccounted: 0 };
   let missingBefore: number[] = earlier;
   const sum = (list: readonly number[]): number => list.reduce((all, each) => all + each, 0);
 
@@ -48,14 +60,20 @@ export function openAccounts(maps: { recordSeq: BpfMap; dropCounts: BpfMap }): A
       if (Number(header.cpuSeq) < (atStart.produced[cpu] ?? 0)) earlier[cpu] = (earlier[cpu] ?? 0) + 1;
     },
     begin() {
-      base = atStart.produced.map((count, cpu) => count - (atStart.dropped[cpu] ?? 0) - (earlier[cpu] ?? 0));
+      base = atStart.produced.map(
+        (count, cpu) =>
+          count - (atStart.dropped[cpu] ?? 0) - (atStart.aggregated[cpu] ?? 0) - (earlier[cpu] ?? 0),
+      );
     },
     check(isEmpty) {
       const made = produced();
       const lost = dropped();
+      const counted = aggregated();
       const delivered = made.map((_, cpu) => (base[cpu] ?? 0) + (read[cpu] ?? 0));
-      const missing = made.map((count, cpu) => Math.max(0, count - (lost[cpu] ?? 0) - (delivered[cpu] ?? 0)));
-      const known = { produced: sum(made), delivered: sum(delivered) };
+      const missing = made.map((count, cpu) =>
+        Math.max(0, count - (lost[cpu] ?? 0) - (counted[cpu] ?? 0) - (delivered[cpu] ?? 0)),
+      );
+      const known = { produced: sum(made), delivered: sum(delivered), aggregated: sum(counted) };
       if (!isEmpty()) {
         totals = { ...known, unaccounted: totals.unaccounted };
         return totals;

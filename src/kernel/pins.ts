@@ -30,6 +30,10 @@ const STATE_MAPS = [
 const LAYOUT_MAPS = [
   'settings',
   'acting_build',
+  'record_budgets',
+  'budgets',
+  'aggregates',
+  'aggregate_counts',
   'events',
   'receiver_events',
   'record_seq',
@@ -47,8 +51,9 @@ export interface Pins {
   readonly found: ReadonlyMap<string, BpfMap>;
   /** For openGates. */
   readonly gatesFolder: string;
-  /** Rings of other layouts: what waits in them cannot be read any more. */
+  /** Of other layouts: what waits in them cannot be read any more. */
   readonly foreignRings: readonly BpfMap[];
+  readonly foreignAggregates: readonly BpfMap[];
   /** Pins what was not there yet. */
   keep(loaded: LoadedPrograms): void;
   /** After the switch to this agent's programs: nothing writes to the maps of other layouts any more. */
@@ -74,13 +79,16 @@ export function openPins(native: NativeAddon, root: string): Pins {
   const found = new Map<string, BpfMap>();
   for (const { name, path } of places) if (existsSync(path)) found.set(name, openMap(native, path));
   const others = otherLayouts(root, [stateFolder, layoutFolder, gatesFolder]);
+  const openOthers = (name: string): BpfMap[] =>
+    others
+      .map((folder) => join(folder, name))
+      .filter(existsSync)
+      .map((path) => openMap(native, path));
   return {
     found,
     gatesFolder,
-    foreignRings: others
-      .map((folder) => join(folder, 'events'))
-      .filter(existsSync)
-      .map((path) => openMap(native, path)),
+    foreignRings: openOthers('events'),
+    foreignAggregates: openOthers('aggregates'),
     keep(loaded) {
       for (const folder of [stateFolder, layoutFolder, gatesFolder])
         mkdirSync(folder, { recursive: true, mode: 0o700 });

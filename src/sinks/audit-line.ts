@@ -6,6 +6,7 @@
  * docs/audit-log.md.
  */
 import type {
+  AuditAggregate,
   AuditBacking,
   AuditCaller,
   AuditContainer,
@@ -54,11 +55,17 @@ function formatWithin(record: AuditRecord, limit: number): string {
   if (record.verdict !== undefined) line += `,"verdict":${stringText(record.verdict, limit)}`;
   if (record.rule !== undefined) line += `,"rule":${stringText(record.rule, limit)}`;
   if (record.gap !== undefined) line += `,"gap":${gapText(record.gap)}`;
+  if (record.aggregate !== undefined) line += `,"aggregate":${aggregateText(record.aggregate)}`;
   return `${line}}`;
 }
 
 function gapText({ records, fromBootNs, toBootNs }: AuditGap): string {
   return `{"records":${records},"from_boot_ns":${integerText(fromBootNs)},"to_boot_ns":${integerText(toBootNs)}}`;
+}
+
+function aggregateText({ of, count, firstBootNs, lastBootNs }: AuditAggregate): string {
+  const times = `"first_boot_ns":${integerText(firstBootNs)},"last_boot_ns":${integerText(lastBootNs)}`;
+  return `{"of":"${of}","count":${integerText(count)},${times}}`;
 }
 
 function deviceText({ name, devno, diskseq }: AuditDevice, limit: number): string {
