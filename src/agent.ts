@@ -48,6 +48,7 @@ import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import type { PassedListener } from './notify/passed-listener.js';
+import { recoverOwners } from './owner-recovery.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
@@ -149,9 +150,10 @@ async function assemble(
   cleanup.add(() => gates.close());
   const hooks = chooseHooks(native, { gates, avoid: config.hooks.avoid });
   cleanup.add(() => hooks.close());
+  const partShift = loopPartShift();
+  const recovery = recoverOwners(native, { pins, gates, names: hookPrograms(), partShift });
   const { programs, reused } = loadChosen();
   cleanup.add(() => programs.close());
-  const partShift = loopPartShift();
   const owners = programs.map('owners');
   const registry = createRegistry(partShift);
   const containers = createContainerResolver({
@@ -301,11 +303,12 @@ async function assemble(
   cleanup.add(() => pages.close());
 
   // From here on this is the only agent: what an earlier one left is ours.
+  recovery?.fill(owners);
   // Only where no programs went on writing to it.
   if (pins.found.size > 0 && !gates.areActing())
     log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
   cleanup.add(() => (started ? undefined : pins.undo()));
-  pins.keep(programs);
+  const aside = pins.keep(programs);
   registry.seed(listLoops(), readOwners(owners));
   // An error after this leaves no filter behind, unless an earlier agent's was there already.
   cleanup.add(() => void (started || pins.found.size > 0 || receivers.detachAll()));
@@ -328,6 +331,12 @@ async function assemble(
   keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
   if (reused) log.info('the programs of an earlier agent are of this build, and go on');
   gates.pin();
+  if (recovery) {
+    const counts = recovery.fill(owners);
+    const quarantine = { map: 'owners', fault: recovery.fault, pin: aside.get('owners') ?? '', ...counts };
+    log.error(quarantine, 'the pinned owner map cannot be believed: it is set aside');
+    trail.recordAgent('quarantine', { quarantine });
+  }
   for (const foreign of pins.foreignRings) recordGap(foreign, measureGap(native, foreign));
   for (const foreign of pins.foreignAggregates) recordGap(foreign, measureAggregateGap(foreign));
   // An agent that is killed before leaves them to the next: told twice is better than never.
@@ -391,7 +400,9 @@ async function assemble(
   function loadChosen(): { programs: LoadedPrograms; reused: boolean } {
     const refusals: string[] = [];
     for (;;) {
-      const reused = isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
+      const reused =
+        recovery?.rebuilt !== true &&
+        isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
       try {
         const loaded = loadPrograms(native, {
           programs: [...(reused ? [LISTENER_PROGRAM] : hooks.programs()), ...ITERATORS],

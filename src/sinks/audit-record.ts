@@ -87,6 +87,18 @@ export interface AuditGap {
   toBootNs: Integer;
 }
 
+/** A pinned map that could not be believed, and was moved away. */
+export interface AuditQuarantine {
+  map: string;
+  /** What was wrong with it. */
+  fault: string;
+  /** Where it is now. */
+  pin: string;
+  /** Entries that went on into the new one, and those that did not. */
+  kept: number;
+  lost: number;
+}
+
 /** Events that were counted instead of recorded one by one. Times are CLOCK_BOOTTIME, nanoseconds. */
 export interface AuditAggregate {
   of: 'ioctl' | 'uevent';
@@ -120,4 +132,5 @@ export interface AuditRecord {
   rule?: string;
   gap?: AuditGap;
   aggregate?: AuditAggregate;
+  quarantine?: AuditQuarantine;
 }

@@ -10,7 +10,7 @@ export interface AuditTrail {
   /** Now on CLOCK_BOOTTIME, nanoseconds: for entries that no record of the kernel brought. */
   bootNow(): bigint;
   /** What the agent itself did, now: no record of the kernel brought it. */
-  recordAgent(command: string, more?: Pick<AuditEntry, 'gap'>): void;
+  recordAgent(command: string, more?: Pick<AuditEntry, 'gap' | 'quarantine'>): void;
 }
 
 export interface AuditTrailOptions {
