@@ -1,8 +1,9 @@
 /** Somebody who makes loop ioctls that change nothing, at full speed (ioctl-flood.c), and what the log says of them. */
 import { type SpawnOptions, spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
-import type { AuditLine } from './agent-process.js';
+import type { AgentProcess, AuditLine } from './agent-process.js';
 import { defer } from './defer.js';
+import { eventually } from './wait.js';
 
 /** `COMMAND RESULT` → how often. */
 export type Counts = Record<string, number>;
@@ -12,6 +13,18 @@ export interface Flood {
   ended: Promise<Counts>;
   /** Ends it. */
   stop(): Promise<Counts>;
+}
+
+/** Resolves when all that was counted has its line, a second or two after the last of it. */
+export async function settleAggregates(agent: AgentProcess): Promise<void> {
+  await eventually('all that was counted is told', async () => {
+    const counted = (await agent.metrics()).get('loopwarden_records_total{state="aggregated"}');
+    const told = agent
+      .audit()
+      .reduce((sum, { kind, aggregate }) => sum + (kind === 'aggregate' ? aggregate.count : 0), 0);
+    return told === counted;
+  });
+  await agent.settle();
 }
 
 /** `words`: a command that ends in running ioctl-flood. Resolves when it has begun. */
