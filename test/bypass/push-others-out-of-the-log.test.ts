@@ -30,7 +30,7 @@ const doneBy = ({ ioctls, failed }: LoopStormReport) => ({
 
 test('a flood costs another container no record, and itself none of what changes ownership', async (t) => {
   const [flood, loopStorm] = [await buildTool(t, 'ioctl-flood'), await buildTool(t, 'loop-storm')];
-  const stage = await setStage(t);
+  const stage = await setStage(t, { own: true });
   const [noisy, quiet] = [await openContainer(), await openContainer()];
   for (const box of [noisy, quiet]) defer(t, () => box.leave());
   const inums = [await usernsOf(noisy.pid), await usernsOf(quiet.pid)] as const;
