@@ -4,7 +4,8 @@
  *
  * What changes whose a device is has the whole ring, and no budget: the kernel itself takes long over it. All else has
  * a budget for each principal and a share of the ring; past either it is counted in `aggregates`, by command and result,
- * and the agent tells the counts. No record is so without a trace: made = read + counted + dropped.
+ * and the agent tells the counts. What is counted has no number among the records: an agent that starts in a flood must
+ * know of each number whether it was read before, and could not while counts move on.
  */
 #ifndef LOOPWARDEN_BUDGET_BPF_H
 #define LOOPWARDEN_BUDGET_BPF_H

@@ -367,12 +367,12 @@ static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 			owner_after = owner_resolve(owner_lookup(devno)).owner;
 	}
 	count_ioctl(call->command, result, now - call->start_ns);
-	cpu_seq = next_cpu_seq();
 	if (!changes_ownership(call, result, &after, created) &&
 	    is_counted_instead(EVENT_KIND_IOCTL, call->command, result, now)) {
 		call_end(call, token);
 		return;
 	}
+	cpu_seq = next_cpu_seq();
 
 	if (result >= 0 && sets_backing(call->command)) {
 		struct ioctl_path_event *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);

@@ -64,7 +64,7 @@ static __always_inline bool tells_of_life(const struct uevent *event, __u64 ende
 
 static __always_inline void emit_uevent(const struct uevent *event, enum rule rule)
 {
-	__u64 now = bpf_ktime_get_boot_ns(), cpu_seq = next_cpu_seq();
+	__u64 now = bpf_ktime_get_boot_ns(), cpu_seq;
 	struct owner_entry *entry = owner_lookup(event->name.devno);
 	struct task_struct *task = current_task();
 	struct uevent_event *record;
@@ -74,6 +74,7 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 	if (!tells_of_life(event, ended, state) &&
 	    is_counted_instead(EVENT_KIND_UEVENT, event->name.action, verdict_of(rule), now))
 		return;
+	cpu_seq = next_cpu_seq();
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 	if (!record) {
 		count_drop(DROP_REASON_RING_FULL);

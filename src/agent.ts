@@ -333,6 +333,7 @@ async function assemble(
   gates.pin();
   if (recovery) {
     const counts = recovery.fill(owners);
+    recovery.close();
     const quarantine = { map: 'owners', fault: recovery.fault, pin: aside.get('owners') ?? '', ...counts };
     log.error(quarantine, 'the pinned owner map cannot be believed: it is set aside');
     trail.recordAgent('quarantine', { quarantine });

@@ -21,6 +21,8 @@ export interface OwnerRecovery {
   rebuilt: boolean;
   /** Puts what can be true into the new map: before the switch, and after it what has changed until then. */
   fill(owners: BpfMap): { kept: number; lost: number };
+  /** Of what was set aside. */
+  close(): void;
 }
 
 interface Options {
@@ -40,7 +42,13 @@ export function recoverOwners(native: NativeAddon, options: Options): OwnerRecov
   const isActings = acting === undefined || acting.id === pinned?.id;
   if (pinned === undefined || !isOwnerMap(pinned) || !isActings) {
     pins.setAside('owners', acting);
-    return { fault: 'shape', rebuilt: acting === undefined, fill: () => ({ kept: 0, lost: 0 }) };
+    const nothing = { kept: 0, lost: 0 };
+    return {
+      fault: 'shape',
+      rebuilt: acting === undefined,
+      fill: () => nothing,
+      close: () => pinned?.close(),
+    };
   }
   acting?.close();
   const inspect = () =>
@@ -69,6 +77,7 @@ export function recoverOwners(native: NativeAddon, options: Options): OwnerRecov
       }
       return { kept, lost };
     },
+    close: () => pinned.close(),
   };
 }
 

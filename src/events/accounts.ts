@@ -1,7 +1,7 @@
 /**
- * The accounts of the records: each CPU's programs count what there was to record (`produced`), what of it they only counted
- * (`aggregated`) and what found no room (drops); the agent counts what it reads. produced = delivered + aggregated + drops, or
- * records are unaccounted for.
+ * The accounts of the records: each CPU's programs number what they make for the ring, and count what of it found no room, and
+ * what they counted instead of making it; the agent counts what it reads. produced = delivered + aggregated + drops, or
+ * records are unaccounted for: numbered, and neither read nor dropped.
  */
 import { DROP_REASON, EVENT_KIND } from '../kernel/abi.js';
 import { readCountersByCpu } from '../kernel/counters.js';
@@ -9,6 +9,7 @@ import type { BpfMap } from '../kernel/native.js';
 import type { LoopEvent } from './decode.js';
 
 export interface RecordTotals {
+  /** What there was to record. */
   produced: number;
   delivered: number;
   aggregated: number;
@@ -18,7 +19,7 @@ export interface RecordTotals {
 export interface Accounts {
   /** A record has been read. */
   note(event: LoopEvent): void;
-  /** After the first drain: what an earlier agent read is what is neither here nor counted nor dropped. */
+  /** After the first drain: what an earlier agent read is what is neither here nor dropped. */
   begin(): void;
   /** Reads the counters and compares, if `isEmpty` says that nothing waits in the ring. */
   check(isEmpty: () => boolean): RecordTotals;
@@ -27,7 +28,7 @@ export interface Accounts {
 }
 
 /** The reasons for which a record was numbered and never got into the ring. */
-const LOST = [DROP_REASON.RING_FULL, DROP_REASON.INFLIGHT_FULL, DROP_REASON.AGGREGATES_FULL];
+const LOST = [DROP_REASON.RING_FULL, DROP_REASON.INFLIGHT_FULL];
 const AGGREGATED = [EVENT_KIND.IOCTL, EVENT_KIND.UEVENT];
 
 export interface AccountMaps {
@@ -37,17 +38,15 @@ export interface AccountMaps {
 }
 
 export function openAccounts(maps: AccountMaps): Accounts {
-  const produced = (): number[] => readCountersByCpu(maps.recordSeq, 0);
   const sumsByCpu = (map: BpfMap, indices: readonly number[]): number[] => {
     const counts = indices.map((index) => readCountersByCpu(map, index));
-    return (counts[0] ?? []).map((_, cpu) => counts.reduce((sum, each) => sum + (each[cpu] ?? 0), 0));
+    return (counts[0] ?? []).map((_, cpu) => counts.reduce((all, each) => all + (each[cpu] ?? 0), 0));
   };
-  const aggregated = (): number[] => sumsByCpu(maps.aggregateCounts, AGGREGATED);
+  const numbered = (): number[] => sumsByCpu(maps.recordSeq, [0]);
   const dropped = (): number[] => sumsByCpu(maps.dropCounts, LOST);
-  // A record is numbered before it is counted or dropped: read in the other order, none seems to be both.
-  const atStart = { aggregated: aggregated(), dropped: dropped(), produced: produced() };
-  const read = atStart.produced.map(() => 0);
-  const earlier = atStart.produced.map(() => 0);
+  const atStart = { numbered: numbered(), dropped: dropped() };
+  const read = atStart.numbered.map(() => 0);
+  const earlier = atStart.numbered.map(() => 0);
   let base: number[] = earlier;
   let totals: RecordTotals = { produced: 0, delivered: 0, aggregated: 0, unaccounted: 0 };
   let missingBefore: number[] = earlier;
@@ -57,23 +56,19 @@ export function openAccounts(maps: AccountMaps): Accounts {
     note({ record: { header } }) {
       const { cpu } = header;
       read[cpu] = (read[cpu] ?? 0) + 1;
-      if (Number(header.cpuSeq) < (atStart.produced[cpu] ?? 0)) earlier[cpu] = (earlier[cpu] ?? 0) + 1;
+      if (Number(header.cpuSeq) < (atStart.numbered[cpu] ?? 0)) earlier[cpu] = (earlier[cpu] ?? 0) + 1;
     },
     begin() {
-      base = atStart.produced.map(
-        (count, cpu) =>
-          count - (atStart.dropped[cpu] ?? 0) - (atStart.aggregated[cpu] ?? 0) - (earlier[cpu] ?? 0),
-      );
+      base = atStart.numbered.map((count, cpu) => count - (atStart.dropped[cpu] ?? 0) - (earlier[cpu] ?? 0));
     },
     check(isEmpty) {
-      const made = produced();
+      const made = numbered();
       const lost = dropped();
-      const counted = aggregated();
+      const aggregated = sum(sumsByCpu(maps.aggregateCounts, AGGREGATED));
+      const unnumbered = aggregated + sum(sumsByCpu(maps.dropCounts, [DROP_REASON.AGGREGATES_FULL]));
       const delivered = made.map((_, cpu) => (base[cpu] ?? 0) + (read[cpu] ?? 0));
-      const missing = made.map((count, cpu) =>
-        Math.max(0, count - (lost[cpu] ?? 0) - (counted[cpu] ?? 0) - (delivered[cpu] ?? 0)),
-      );
-      const known = { produced: sum(made), delivered: sum(delivered), aggregated: sum(counted) };
+      const missing = made.map((count, cpu) => Math.max(0, count - (lost[cpu] ?? 0) - (delivered[cpu] ?? 0)));
+      const known = { produced: sum(made) + unnumbered, delivered: sum(delivered), aggregated };
       if (!isEmpty()) {
         totals = { ...known, unaccounted: totals.unaccounted };
         return totals;

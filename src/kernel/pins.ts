@@ -69,7 +69,7 @@ export interface Pins {
   /** Of other layouts: what waits in them cannot be read any more. */
   readonly foreignRings: readonly BpfMap[];
   readonly foreignAggregates: readonly BpfMap[];
-  /** Has `keep` move the pin away. `instead` takes its place among those found, else a new map will. */
+  /** Has `keep` move the pin away; the caller closes the map. `instead` takes its place among those found, else a new map will. */
   setAside(name: string, instead?: BpfMap): void;
   /** Pins what was not there yet. Returns where it has moved what was set aside, by name. */
   keep(loaded: LoadedPrograms): ReadonlyMap<string, string>;
@@ -120,7 +120,6 @@ export function openPins(native: NativeAddon, root: string): Pins {
     foreignRings: openOthers('events'),
     foreignAggregates: openOthers('aggregates'),
     setAside(name, instead) {
-      found.get(name)?.close();
       found.delete(name);
       if (instead) found.set(name, instead);
       setAside.add(name);
