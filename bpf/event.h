@@ -37,7 +37,10 @@ enum drop_reason {
 	DROP_REASON_INFLIGHT_FULL = 1, /* more callers inside a loop ioctl than the table holds */
 	DROP_REASON_OWNER_MAP_FULL = 2,
 	DROP_REASON_USERNS_MAP_FULL = 3,
-	DROP_REASON_COUNT = 4,
+	/* More kinds of records are counted instead of made than the table holds. */
+	DROP_REASON_AGGREGATES_FULL = 4,
+	DROP_REASON_ANNOUNCEMENTS_FULL = 5, /* more new uevent sockets than their ring holds */
+	DROP_REASON_COUNT = 6,
 };
 
 /* The ioctls of drivers/block/loop.c in the order of their numbers; indexes the counters. */
@@ -252,6 +255,40 @@ struct receiver_event {
 	__u32 userns_level;
 };
 
+/*
+ * Records that were counted instead of made (bpf/budget.bpf.h). An interval that the agent has closed gets no more counts,
+ * and is told and deleted by it.
+ */
+struct aggregate_key {
+	__u64 principal;
+	__u32 interval;
+	__u16 kind;    /* EVENT_KIND_IOCTL or EVENT_KIND_UEVENT */
+	__u16 command; /* enum loop_command; of uevents enum uevent_action */
+	__s32 result;  /* as in struct ioctl_event; of uevents enum verdict */
+	__u32 padding;
+};
+
+struct aggregate_entry {
+	/* The first three stand here in every layout: an agent of another one tells them as a gap. */
+	__u64 count;
+	__u64 first_boot_ns;
+	__u64 last_boot_ns;
+	struct caller caller; /* who made the first of them */
+};
+
+/* What budgets there are: written by the agent, read by every program; key 0. */
+struct record_budgets {
+	__u32 interval;
+	__u32 cost_ns;      /* of a record: 10^9 / records a second; 0: there are no budgets */
+	__u32 burst;        /* records at once */
+	__u32 shared_bytes; /* with more than this in the ring, a principal's are counted */
+	/* The same for root of the initial user namespace. */
+	__u32 host_cost_ns;
+	__u32 host_burst;
+	__u32 host_bytes;
+	__u32 padding;
+};
+
 /* One line of the receiver iterator. */
 struct receiver_entry {
 	__u64 socket_inode;
@@ -342,7 +379,9 @@ struct call_entry {
 	__u32 devno;
 	__u32 arch;
 	__u32 state;
-	__u64 reserved[4];
+	__u32 flags; /* LO_FLAGS_*, of LOOP_CLR_FD only */
+	__u32 padding;
+	__u64 reserved[3];
 };
 
 /*

@@ -3,8 +3,11 @@
 #ifndef LOOPWARDEN_IOCTL_BPF_H
 #define LOOPWARDEN_IOCTL_BPF_H
 
-#include "emit.bpf.h"
+#include "budget.bpf.h"
 #include "loop_command.bpf.h"
+
+/* include/uapi/linux/loop.h */
+#define LO_FLAGS_AUTOCLEAR 4
 
 #define EPERM  1
 #define ENXIO  6
@@ -127,10 +130,13 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 	call->devno = target->devno;
 	call->diskseq = 0;
 	call->state = LOOP_STATE_UNBOUND;
+	call->flags = 0;
 	call->owner = USERNS_NONE;
 	if (loop) {
 		call->diskseq = disk_sequence(target->disk);
 		call->state = READ_LOOP(loop, lo_state);
+		if (command == LOOP_COMMAND_LOOP_CLR_FD)
+			call->flags = READ_LOOP(loop, lo_flags);
 		entry = owner_lookup(target->devno);
 		/* A life that began where we did not see the device. */
 		if (entry && !entry->loop_address)
@@ -315,6 +321,33 @@ static __always_inline void redirect_call(struct call_entry *call,
 	call->file = 0;
 }
 
+/*
+ * Has the call changed whose a device is, or which file it has? Its record is then made whatever else there is. The kernel
+ * takes long over each of these (it makes or removes a disk, or lets its queue run dry), unless it says yes and does
+ * nothing: LOOP_CTL_GET_FREE of a device that was there, LOOP_CLR_FD of one that others hold open, for the second time.
+ * `created`: the disk that it made.
+ */
+static __always_inline bool changes_ownership(const struct call_entry *call, __s64 result,
+					      const struct loop_config_state *after, __u32 created)
+{
+	if (result < 0)
+		return false;
+	switch (call->command) {
+	case LOOP_COMMAND_LOOP_CONFIGURE:
+	case LOOP_COMMAND_LOOP_SET_FD:
+	case LOOP_COMMAND_LOOP_CHANGE_FD:
+	case LOOP_COMMAND_LOOP_CTL_ADD:
+	case LOOP_COMMAND_LOOP_CTL_REMOVE:
+		return true;
+	case LOOP_COMMAND_LOOP_CTL_GET_FREE:
+		return created;
+	case LOOP_COMMAND_LOOP_CLR_FD:
+		return after->state != LOOP_STATE_BOUND ||
+		       (after->flags & ~call->flags & LO_FLAGS_AUTOCLEAR);
+	}
+	return false;
+}
+
 /* `canary`: the return that this is, of a device's ioctl or of loop-control's. */
 static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 {
@@ -363,6 +396,11 @@ static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 			owner_after = owner_resolve(owner_lookup(devno)).owner;
 	}
 	count_ioctl(call->command, result, now - call->start_ns);
+	if (!changes_ownership(call, result, &after, created) &&
+	    is_counted_instead(EVENT_KIND_IOCTL, call->command, result, now)) {
+		call_end(call, token);
+		return;
+	}
 	cpu_seq = next_cpu_seq();
 
 	if (result >= 0 && sets_backing(call->command)) {

@@ -236,7 +236,7 @@ static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd
 		return;
 	record = bpf_ringbuf_reserve(&receiver_events, sizeof(*record), 0);
 	if (!record) {
-		count_drop(DROP_REASON_RING_FULL);
+		count_drop(DROP_REASON_ANNOUNCEMENTS_FULL);
 		return;
 	}
 	ns = READ(file, f_cred, user_ns);

@@ -47,6 +47,15 @@ __weak MAP(BPF_MAP_TYPE_HASH, __u32, __u64, 1024) stated_owners SEC(".maps");
 /* Cookies of the receivers on the allow-list. */
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, __u32, 1024) allowed_receivers SEC(".maps");
 
+__weak MAP(BPF_MAP_TYPE_ARRAY, __u32, struct record_budgets, 1) record_budgets SEC(".maps");
+/*
+ * Principal → the boot time at which its records are paid for. Of more than these the one that was silent longest has a
+ * new purse: only root makes so many.
+ */
+__weak MAP(BPF_MAP_TYPE_LRU_HASH, __u64, __u64, 4096) budgets SEC(".maps");
+__weak MAP(BPF_MAP_TYPE_HASH, struct aggregate_key, struct aggregate_entry, 4096) aggregates
+    SEC(".maps");
+
 /* What the set that acts was built from: read and written by agents only (src/kernel/acting-set.ts). */
 __weak MAP(BPF_MAP_TYPE_ARRAY, __u32, struct acting_build, 1) acting_build SEC(".maps");
 
@@ -59,6 +68,8 @@ __weak RING(64 << 10) receiver_events SEC(".maps");
 
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, 1) record_seq SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, 4) event_counts SEC(".maps");
+/* By kind, as event_counts. */
+__weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, 4) aggregate_counts SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, DROP_REASON_COUNT)
 drop_counts SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64,

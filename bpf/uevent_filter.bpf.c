@@ -8,7 +8,7 @@
  * and after it; on a kernel without them the socket's own filter is the only place: one on the
  * agent's own listener, which hears each uevent once, and one on each receiver.
  */
-#include "emit.bpf.h"
+#include "budget.bpf.h"
 #include "verdict.bpf.h"
 #include <bpf/bpf_tracing.h>
 
@@ -42,14 +42,39 @@ static __always_inline __u64 holder_ended(const struct uevent *event, struct own
 	return entry && ends ? entry->holder : USERNS_NONE;
 }
 
+/*
+ * Does it tell of a disk that comes or goes, or of a life that begins or ends? Its record is then made whatever else there
+ * is: as of calls that change ownership, the kernel makes no flood of these. All others can be asked for as fast as one
+ * likes, a `change` by LOOP_SET_CAPACITY of a file that grows and shrinks.
+ */
+static __always_inline bool tells_of_life(const struct uevent *event, __u64 ended, __s32 state)
+{
+	struct inflight_entry *call;
+
+	if (!event->from_kernel || !event->name.whole_disk || event->fields.synthetic)
+		return false;
+	if (event->name.action != UEVENT_ACTION_CHANGE)
+		return event->name.action == UEVENT_ACTION_ADD ||
+		       event->name.action == UEVENT_ACTION_REMOVE;
+	if (ended != USERNS_NONE || state == LOOP_STATE_RUNDOWN)
+		return true;
+	call = inflight_lookup(current_task());
+	return call && takes_life(call->command) && call->devno == event->name.devno;
+}
+
 static __always_inline void emit_uevent(const struct uevent *event, enum rule rule)
 {
-	__u64 now = bpf_ktime_get_boot_ns(), cpu_seq = next_cpu_seq();
+	__u64 now = bpf_ktime_get_boot_ns(), cpu_seq;
 	struct owner_entry *entry = owner_lookup(event->name.devno);
 	struct task_struct *task = current_task();
 	struct uevent_event *record;
 	__s32 state = entry && entry->loop_address ? loop_state_at(entry->loop_address) : -1;
+	__u64 ended = holder_ended(event, entry, state);
 
+	if (!tells_of_life(event, ended, state) &&
+	    is_counted_instead(EVENT_KIND_UEVENT, event->name.action, verdict_of(rule), now))
+		return;
+	cpu_seq = next_cpu_seq();
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 	if (!record) {
 		count_drop(DROP_REASON_RING_FULL);
@@ -64,7 +89,7 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 	record->verdict = verdict_of(rule);
 	record->rule = rule;
 	record->owner = event->ownership.owner;
-	record->holder_ended = holder_ended(event, entry, state);
+	record->holder_ended = ended;
 	record->diskseq = event->fields.diskseq;
 	record->state = state < 0 ? LOOP_STATE_UNBOUND : state;
 	record->whole_disk = event->name.whole_disk;

@@ -134,6 +134,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<LibbpfVersion>("libbpfVersion"),
 	    Export<Object::Open>("openObject"),
 	    Export<Map::OpenPinned>("openPinnedMap"),
+	    Export<Map::OpenOfProgram>("openMapOfProgram"),
 	    Export<Program::OpenPinned>("openPinnedProgram"),
 	    Export<Link::OpenPinned>("openPinnedLink"),
 	    Export<RingReader::Open>("openRingReader"),

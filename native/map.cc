@@ -23,6 +23,8 @@ namespace
 {
 
 constexpr uint32_t kBatch = 1024;
+// As many as the kernel lets a program use (MAX_USED_MAPS).
+constexpr uint32_t kProgramMaps = 64;
 
 struct Entries {
 	std::vector<uint8_t> keys;
@@ -151,6 +153,36 @@ Napi::Value Map::OpenPinned(const Napi::CallbackInfo &info)
 	std::string path = PathArgument(info, 0, "path");
 	return FromFd(info.Env(), "openPinnedMap",
 		      OpenPin(info.Env(), "openPinnedMap", path, "map"), "");
+}
+
+// Which map a program uses its own ids tell, whatever became of the pins.
+Napi::Value Map::OpenOfProgram(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	auto program = static_cast<uint32_t>(NumberArgument(info, 0, "program", 0, UINT32_MAX));
+	std::string name = TextArgument(info, 1, "name");
+	LogCapture capture;
+	UniqueFd fd(bpf_prog_get_fd_by_id(program));
+	if (!fd && errno == ENOENT)
+		return env.Null();
+	std::vector<uint32_t> ids(kProgramMaps);
+	struct bpf_prog_info about = {};
+	uint32_t size = sizeof(about);
+	about.nr_map_ids = ids.size();
+	about.map_ids = reinterpret_cast<uintptr_t>(ids.data());
+	if (!fd || bpf_obj_get_info_by_fd(fd.Get(), &about, &size))
+		ThrowErrno(env, "openMapOfProgram", errno, name);
+	ids.resize(std::min<size_t>(ids.size(), about.nr_map_ids));
+	for (uint32_t id : ids) {
+		UniqueFd map(bpf_map_get_fd_by_id(id));
+		struct bpf_map_info found = {};
+		size = sizeof(found);
+		if (!map || bpf_obj_get_info_by_fd(map.Get(), &found, &size))
+			ThrowErrno(env, "openMapOfProgram", errno, name);
+		if (name.substr(0, BPF_OBJ_NAME_LEN - 1) == found.name)
+			return FromFd(env, "openMapOfProgram", std::move(map), name);
+	}
+	return env.Null();
 }
 
 Napi::Value Map::Name(const Napi::CallbackInfo &info)

@@ -41,6 +41,7 @@ class Map : public Wrapped<Map, MapState>
 	static Napi::Value FromFd(Napi::Env env, const char *operation, UniqueFd fd,
 				  const std::string &name);
 	static Napi::Value OpenPinned(const Napi::CallbackInfo &info);
+	static Napi::Value OpenOfProgram(const Napi::CallbackInfo &info);
 
       private:
 	Napi::Value Name(const Napi::CallbackInfo &info);

@@ -5,6 +5,7 @@
  * owner maps pinned: enforcement outlives the agent.
  */
 import type { Logger } from 'pino';
+import { createAggregatePath } from './aggregate-path.js';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import { createDeviceMaker } from './devices/device-making.js';
@@ -19,8 +20,9 @@ import { isAttachmentUnseen, showDevice } from './devices/unseen-device.js';
 import { reasonOf } from './errors.js';
 import { createEventPath } from './event-path.js';
 import { openAccounts } from './events/accounts.js';
+import { measureAggregateGap, openAggregates } from './events/aggregates.js';
 import type { DecodedBatch } from './events/decode.js';
-import { measureGap, openEventRing } from './events/ring.js';
+import { type Gap, measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
@@ -200,6 +202,20 @@ async function assemble(parts: Parts): Promise<Agent> {
   const accounts = openAccounts({
     recordSeq: kernel.map('record_seq'),
     dropCounts: kernel.map('drop_counts'),
+    aggregateCounts: kernel.map('aggregate_counts'),
+  });
+  const aggregatePath = createAggregatePath({
+    aggregates: openAggregates({
+      aggregates: kernel.map('aggregates'),
+      recordBudgets: kernel.map('record_budgets'),
+    }),
+    containers,
+    activity,
+    trail,
+    flush: () => auditLog.flush(),
+    onFlood: ({ caller: { pid, comm, uid, userns } }, records) =>
+      log.warn({ records, pid, comm, uid, userns: userns.inum }, 'more events than are recorded: counted'),
+    onError: (error) => log.error({ err: error }, 'events that were counted cannot be told'),
   });
   let written: ReadonlySet<string> = new Set();
   let gapRecords = 0;
@@ -309,7 +325,9 @@ async function assemble(parts: Parts): Promise<Agent> {
   registry.seed(listLoops(), readOwners(owners));
   // An error after this leaves no filter behind, unless an earlier agent's was there already.
   cleanup.add(() => void (started || !loading?.isFirst || receivers.detachAll()));
-  for (const foreign of pins.foreignRings) recordGap(foreign);
+  if (kernel.quarantine) trail.recordAgent('quarantine', { quarantine: kernel.quarantine });
+  for (const foreign of pins.foreignRings) recordGap(foreign, measureGap(native, foreign));
+  for (const foreign of pins.foreignAggregates) recordGap(foreign, measureAggregateGap(foreign));
   // An agent that is killed before leaves them to the next: told twice is better than never.
   if (pins.foreignRings.length > 0) await auditLog.flush();
   pins.dropOtherLayouts();
@@ -349,6 +367,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     },
     async stop() {
       await ring.readAll();
+      await aggregatePath.stop();
       trail.recordAgent('stop');
       await cleanup.run();
     },
@@ -356,7 +375,9 @@ async function assemble(parts: Parts): Promise<Agent> {
 
   /** What was recorded while no agent ran. */
   async function readOut(): Promise<void> {
-    if (ring.stats().availableBytes > 0) written = readWrittenKeys(config.audit.path);
+    if (ring.stats().availableBytes > 0 || kernel.map('aggregates').entries().count > 0)
+      written = readWrittenKeys(config.audit.path);
+    await aggregatePath.start(written);
     const records = await ring.start();
     written = new Set();
     accounts.begin();
@@ -408,10 +429,9 @@ async function assemble(parts: Parts): Promise<Agent> {
     dropsSeen = all;
   }
 
-  /** What waits in the ring of another version, which this one cannot read. */
-  function recordGap(ring: BpfMap): void {
-    const gap = measureGap(native, ring);
-    ring.close();
+  /** What waits in a map of another version, which this one cannot read. */
+  function recordGap(map: BpfMap, gap: Gap): void {
+    map.close();
     if (gap.records === 0) return;
     gapRecords += gap.records;
     log.error(gap, 'records of another version cannot be read: a gap');

@@ -7,6 +7,7 @@ import { createCleanup } from './cleanup.js';
 import type { Config } from './config/schema.js';
 import { reconcileOwners } from './devices/owners.js';
 import { reasonOf } from './errors.js';
+import { setBudgets } from './events/budgets.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
 import { chooseHooks, refusedProgram } from './kernel/attach.js';
 import { openGates } from './kernel/gates.js';
@@ -23,6 +24,7 @@ import { describeBuild, hashObjects, type LoadedPrograms, loadPrograms } from '.
 import { forgetReceiver, ownNetworkNamespace, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { refuseSecondAgent } from './kernel/second-agent.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
+import { recoverOwners } from './owner-recovery.js';
 
 export interface Loading {
   report: LoadReport;
@@ -79,13 +81,19 @@ function load(
   whenDone(gates.close);
   const hooks = chooseHooks(native, { gates, avoid: config.hooks.avoid });
   whenDone(hooks.close);
+  const partShift = loopPartShift();
+  const recovery = recoverOwners(native, { pins, gates, names: hookPrograms(), partShift });
+  whenDone(() => recovery?.close());
   // Loaded, but nothing attached yet: an agent may be at work.
   const { programs, reused } = loadChosen();
   whenDone(programs.close);
   const iterators = new Map(
     ITERATORS.map((name) => {
       const walked = ITERATED_MAPS[name];
-      return [name, programs.program(name).attach(walked === undefined ? undefined : programs.map(walked))] as const;
+      return [
+        name,
+        programs.program(name).attach(walked === undefined ? undefined : programs.map(walked)),
+      ] as const;
     }),
   );
   whenDone(() => {
@@ -106,12 +114,17 @@ function load(
 
   function attach(): Loading {
     const owners = programs.map('owners');
+    recovery?.fill(owners);
     // Only where no programs went on writing to it.
     if (pins.found.size > 0 && !gates.areActing())
-      log.info(reconcileOwners(owners, loopPartShift()), 'owner map of an earlier agent taken over');
-    pins.keep(programs);
+      log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
+    const aside = pins.keep(programs);
     // Before the switch: what an earlier agent's programs did, these are to do from their first call.
     changeSettings(programs.map('settings'), { mode: config.filter.mode });
+    setBudgets(programs.map('record_budgets'), {
+      ringBytes: programs.map('events').maxEntries,
+      recordsPerSecond: config.limits.records_per_second,
+    });
     const extra: LoadedPrograms[] = [];
     whenDone(() => {
       for (const each of extra) each.close();
@@ -125,10 +138,17 @@ function load(
     keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
     if (reused) log.info('the programs of an earlier agent are of this build, and go on');
     gates.pin();
+    const quarantine = recovery && {
+      map: 'owners',
+      fault: recovery.fault,
+      pin: aside.get('owners') ?? '',
+      ...recovery.fill(owners),
+    };
+    if (quarantine) log.error(quarantine, 'the pinned owner map cannot be believed: it is set aside');
     pins.keepForAgent(
       new Map<string, Pinnable>([[LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM)], ...iterators]),
     );
-    const report = reportOf([...extra, programs]);
+    const report = { ...reportOf([...extra, programs]), quarantine };
     // Last: without it nobody goes on with the rest.
     keepLoadReport(programs.map(LOAD_REPORT), report);
     whenDone(() => forgetReceiver(programs.map('allowed_receivers'), hooks.listener().cookie));
@@ -158,7 +178,9 @@ function load(
   function loadChosen(): { programs: LoadedPrograms; reused: boolean } {
     const refusals: string[] = [];
     for (;;) {
-      const reused = isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
+      const reused =
+        recovery?.rebuilt !== true &&
+        isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
       try {
         const loaded = loadPrograms(native, {
           programs: [...(reused ? [LISTENER_PROGRAM] : hooks.programs()), ...ITERATORS],

@@ -1,3 +1,4 @@
+import type { Aggregate } from '../src/events/aggregates.js';
 import type { LoopEvent } from '../src/events/decode.js';
 import type { Container } from '../src/identity/container.js';
 import {
@@ -130,6 +131,20 @@ export function ueventRecord(more: Partial<UeventEvent> = {}): UeventEvent {
 
 export function ueventEvent(more: Partial<UeventEvent> = {}): LoopEvent & { kind: 'uevent' } {
   return { kind: 'uevent', record: ueventRecord(more) };
+}
+
+/** A thousand failed LOOP_GET_STATUS64 of a container, counted instead of recorded, unless told otherwise. */
+export function aggregateOf(more: Partial<Aggregate> = {}): Aggregate {
+  return {
+    of: 'ioctl',
+    command: LOOP_COMMAND.LOOP_GET_STATUS64,
+    result: -6,
+    count: 1000n,
+    firstBootNs: AT_NS,
+    lastBootNs: AT_NS + 900_000_000n,
+    caller: caller(),
+    ...more,
+  };
 }
 
 /** The owner entry of a device that nobody was seen to make or to hold. */

@@ -75,7 +75,7 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
       { program: 'ioctl_enter', runs: 5, seconds: 0.25, missed: 0 },
       { program: 'uevent_filter', runs: 6, seconds: 0, missed: 2 },
     ],
-    records: () => ({ produced: 7, delivered: 6, unaccounted: 1 }),
+    records: () => ({ produced: 7, delivered: 6, aggregated: 0, unaccounted: 1 }),
     auditLines: () => ({ written: 9, lost: 0 }),
     outputLines: () => [5, 1],
     loopfs: async () => ({

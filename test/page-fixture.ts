@@ -117,10 +117,11 @@ export function pageFixture({ startedAt = new Date().toISOString(), kept = 1000 
       return counts;
     },
     events: () => [counters.events],
-    drops: () => [counters.drops, 0, 0, 0],
+    drops: () => [counters.drops, 0, 0, 0, 0, 0],
     records: () => ({
       produced: counters.events,
       delivered: counters.events - counters.drops,
+      aggregated: 0,
       unaccounted: 0,
     }),
     ringBytes: () => ({ available: 0, size: config.ring.size_bytes }),

@@ -13,7 +13,8 @@ export const RECORDS: Row = {
         { expr: `sum(rate(loopwarden_drops_total{${HOSTS}}[$__rate_interval]))`, legend: 'lost' },
       ],
       {
-        description: 'What the programs made and what agents read. Both are the same, or the ring fills.',
+        description:
+          'What there was to record, what of it agents read, and what was only counted, in a flood. Produced is the sum of all others, or the ring fills.',
         unit: 'ops',
       },
     ),

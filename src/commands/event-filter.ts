@@ -19,7 +19,13 @@ export const EVENT_OWNER_WORDS = ['host', 'userns', 'unknown'] as const;
 /** What else than an ioctl a line may tell. */
 const LIFE_COMMANDS = ['release'];
 const UEVENT_COMMANDS = [...UEVENT_ACTION_NAMES.values()].map((name) => name.toLowerCase());
-const AGENT_COMMANDS = ['start', 'stop', 'gap', ...FILTER_MODES.map((mode) => `filter_${mode}`)];
+const AGENT_COMMANDS = [
+  'start',
+  'stop',
+  'gap',
+  'quarantine',
+  ...FILTER_MODES.map((mode) => `filter_${mode}`),
+];
 export const EVENT_COMMANDS: readonly string[] = [
   ...LOOP_COMMAND_NAMES.values(),
   ...LIFE_COMMANDS,

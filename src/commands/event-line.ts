@@ -60,8 +60,9 @@ function timeWord(time: string, date: boolean): string {
   return Number.isNaN(atMs) ? time.slice(11, 23) : `${localTime(atMs)}${time.slice(19, 23)}`;
 }
 
-function outcome({ result, verdict, rule, gap }: EventText): string {
+function outcome({ result, verdict, rule, gap, aggregate }: EventText): string {
   if (gap) return `${gap.records ?? 0} records lost`;
+  if (aggregate) return `${result ?? verdict ?? ''} × ${aggregate.count ?? '?'}`;
   return result ?? (verdict ? `${verdict} (${rule ?? 'no rule'})` : '');
 }
 

@@ -22,6 +22,8 @@ export interface EventText {
   verdict?: string;
   rule?: string;
   gap?: { records?: number };
+  /** Events that were counted instead of recorded. */
+  aggregate?: { of?: string; count?: number | string };
   /** Of the stream itself: lines that it left out. */
   lost?: number;
 }
@@ -66,6 +68,7 @@ const SHAPE: { [name: string]: Shape } = {
   verdict: 'string',
   rule: 'string',
   gap: { records: 'number' },
+  aggregate: { of: 'string', count: 'word' },
   lost: 'number',
 };
 

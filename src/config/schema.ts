@@ -195,6 +195,10 @@ export const configSchema = z.strictObject({
       }),
   }),
   limits: z.strictObject({
+    records_per_second: count(10, 1_000_000).default(2000).meta({
+      description:
+        'Events a second that are recorded one by one for each user namespace right below the initial one, and each user of the host; those that change whose a device is always are; more are counted, and root of the host has 16 times as many',
+    }),
     devices: count(64, 1_048_576)
       .default(16_384)
       .meta({ description: 'Loop devices whose owner is tracked; more count as drops (owner_map_full)' }),

@@ -93,7 +93,11 @@ export async function startDemoAgent(
     const [opening] = recording.frames;
     if (opening === undefined) throw createError('ERR_INTERNAL', { reason: 'an empty recording' });
     stage.show(opening, firstPass(opening));
-    const accounts = openAccounts({ recordSeq: map('record_seq'), dropCounts: map('drop_counts') });
+    const accounts = openAccounts({
+      recordSeq: map('record_seq'),
+      dropCounts: map('drop_counts'),
+      aggregateCounts: map('aggregate_counts'),
+    });
     accounts.begin();
     registry.seed(stage.host.listLoops(), readOwners(owners));
 

@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0x4d54392c33ccf74cn;
+export const LAYOUT_HASH = 0x1555579fb2311c77n;
 /** Of the sizes of the state: every version of one hash goes on with the same maps. */
 export const STATE_HASH = 0x79f8a353ed75fc5an;
 
@@ -24,12 +24,16 @@ export const DROP_REASON = {
   INFLIGHT_FULL: 1,
   OWNER_MAP_FULL: 2,
   USERNS_MAP_FULL: 3,
+  AGGREGATES_FULL: 4,
+  ANNOUNCEMENTS_FULL: 5,
 } as const;
 export const DROP_REASON_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'RING_FULL'],
   [1, 'INFLIGHT_FULL'],
   [2, 'OWNER_MAP_FULL'],
   [3, 'USERNS_MAP_FULL'],
+  [4, 'AGGREGATES_FULL'],
+  [5, 'ANNOUNCEMENTS_FULL'],
 ]);
 
 /** `enum loop_command` */
@@ -502,6 +506,77 @@ export function readOpenersEntry(view: DataView, at: number): OpenersEntry {
   };
 }
 
+/** `struct aggregate_key` */
+export interface AggregateKey {
+  principal: bigint;
+  interval: number;
+  kind: number;
+  command: number;
+  result: number;
+}
+export const AGGREGATE_KEY_SIZE = 24;
+export function readAggregateKey(view: DataView, at: number): AggregateKey {
+  return {
+    principal: view.getBigUint64(at, true),
+    interval: view.getUint32(at + 8, true),
+    kind: view.getUint16(at + 12, true),
+    command: view.getUint16(at + 14, true),
+    result: view.getInt32(at + 16, true),
+  };
+}
+
+/** `struct aggregate_entry` */
+export interface AggregateEntry {
+  count: bigint;
+  firstBootNs: bigint;
+  lastBootNs: bigint;
+  caller: Caller;
+}
+export const AGGREGATE_ENTRY_SIZE = 112;
+export function readAggregateEntry(view: DataView, at: number): AggregateEntry {
+  return {
+    count: view.getBigUint64(at, true),
+    firstBootNs: view.getBigUint64(at + 8, true),
+    lastBootNs: view.getBigUint64(at + 16, true),
+    caller: readCaller(view, at + 24),
+  };
+}
+
+/** `struct record_budgets` */
+export interface RecordBudgets {
+  interval: number;
+  costNs: number;
+  burst: number;
+  sharedBytes: number;
+  hostCostNs: number;
+  hostBurst: number;
+  hostBytes: number;
+}
+export const RECORD_BUDGETS_SIZE = 32;
+export function readRecordBudgets(view: DataView, at: number): RecordBudgets {
+  return {
+    interval: view.getUint32(at, true),
+    costNs: view.getUint32(at + 4, true),
+    burst: view.getUint32(at + 8, true),
+    sharedBytes: view.getUint32(at + 12, true),
+    hostCostNs: view.getUint32(at + 16, true),
+    hostBurst: view.getUint32(at + 20, true),
+    hostBytes: view.getUint32(at + 24, true),
+  };
+}
+export function writeRecordBudgets(value: RecordBudgets): Buffer {
+  const bytes = Buffer.alloc(32);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(0, value.interval, true);
+  view.setUint32(4, value.costNs, true);
+  view.setUint32(8, value.burst, true);
+  view.setUint32(12, value.sharedBytes, true);
+  view.setUint32(16, value.hostCostNs, true);
+  view.setUint32(20, value.hostBurst, true);
+  view.setUint32(24, value.hostBytes, true);
+  return bytes;
+}
+
 /** `struct userns_entry` */
 export interface UsernsEntry {
   parent: bigint;
@@ -589,6 +664,7 @@ export interface CallEntry {
   devno: number;
   arch: number;
   state: number;
+  flags: number;
 }
 export const CALL_ENTRY_SIZE = 104;
 export function readCallEntry(view: DataView, at: number): CallEntry {
@@ -604,6 +680,7 @@ export function readCallEntry(view: DataView, at: number): CallEntry {
     devno: view.getUint32(at + 60, true),
     arch: view.getUint32(at + 64, true),
     state: view.getUint32(at + 68, true),
+    flags: view.getUint32(at + 72, true),
   };
 }
 

@@ -25,11 +25,13 @@ import { RECEIVER_ITERATOR } from './receivers.js';
 import { refuseSecondAgent } from './second-agent.js';
 
 export interface KernelSide {
-  readonly pins: Pick<Pins, 'foreignRings' | 'dropOtherLayouts' | 'arePresent'>;
+  readonly pins: Pick<Pins, 'foreignRings' | 'foreignAggregates' | 'dropOtherLayouts' | 'arePresent'>;
   readonly gates: Gates;
   readonly outcomes: ReadonlyMap<HookName, readonly HookOutcome[]>;
   /** What the load has loaded, with what the verifier walked. */
   readonly programs: LoadReport['programs'];
+  /** What the load has set aside, if it has. */
+  readonly quarantine: LoadReport['quarantine'];
   /** The host's, by its inum. */
   readonly networkNamespace: number;
   readonly listener: UeventListener;
@@ -80,6 +82,7 @@ function open(native: NativeAddon, pinRoot: string, cleanup: Cleanup): KernelSid
     gates,
     outcomes,
     programs: report.programs,
+    quarantine: report.quarantine,
     networkNamespace: report.networkNamespace,
     listener,
     listenerProgram,

@@ -18,6 +18,18 @@ export interface LoadReport {
   programs: readonly { name: string; verifiedInstructions: number }[];
   /** The host's, by its inum: the agent may be in one of its own. */
   networkNamespace: number;
+  /** A pinned map that could not be believed, for the audit log. */
+  quarantine?: Quarantine | undefined;
+}
+
+export interface Quarantine {
+  map: string;
+  fault: string;
+  /** Where the map is now. */
+  pin: string;
+  /** Entries. */
+  kept: number;
+  lost: number;
 }
 
 /** To be raised when a reader of before would misread it. */

@@ -256,6 +256,8 @@ export interface NativeAddon {
   libbpfVersion(): string;
   openObject(path: string): BpfObject;
   openPinnedMap(path: string): BpfMap;
+  /** A map that the loaded program with this id uses; null if there is no such program, or it uses none of that name. */
+  openMapOfProgram(program: number, name: string): BpfMap | null;
   openPinnedProgram(path: string): BpfProgram;
   openPinnedLink(path: string): BpfLink;
   /**

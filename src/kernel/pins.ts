@@ -2,7 +2,16 @@
  * What outlives the agent, on a BPF file system: the gates that are attached, the state that every version shares, and
  * a folder for each record layout with the ring and the counters.
  */
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync, unlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  unlinkSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createError, reasonOf } from '../errors.js';
 import { LAYOUT_HASH, STATE_HASH } from './abi.js';
@@ -27,10 +36,18 @@ const STATE_MAPS = [
   'allowed_receivers',
   'stated_owners',
 ];
+/** Can be made anew at a start (src/owner-recovery.ts). */
+const RECOVERABLE: readonly string[] = ['owners'];
+/** Of one name, that are kept for a person to look at. */
+const ASIDE_MAX = 4;
 const LAYOUT_MAPS = [
   'settings',
   'acting_build',
   'load_report',
+  'record_budgets',
+  'budgets',
+  'aggregates',
+  'aggregate_counts',
   'events',
   'receiver_events',
   'record_seq',
@@ -48,12 +65,17 @@ export type Pinnable = BpfProgram | BpfLink;
 export interface Pins {
   /** The maps an earlier agent left, by name. */
   readonly found: ReadonlyMap<string, BpfMap>;
+  /** Names of those that a start does without (RECOVERABLE), and why they cannot be opened as maps. */
+  readonly unreadable: ReadonlyMap<string, string>;
   /** For openGates. */
   readonly gatesFolder: string;
-  /** Rings of other layouts: what waits in them cannot be read any more. */
+  /** Of other layouts: what waits in them cannot be read any more. */
   readonly foreignRings: readonly BpfMap[];
-  /** Pins the maps that were not there yet. */
-  keep(loaded: LoadedPrograms): void;
+  readonly foreignAggregates: readonly BpfMap[];
+  /** Has `keep` move the pin away; the caller closes the map. `instead` takes its place among those found, else a new map will. */
+  setAside(name: string, instead?: BpfMap): void;
+  /** Pins the maps that were not there yet. Returns where it has moved what was set aside, by name. */
+  keep(loaded: LoadedPrograms): ReadonlyMap<string, string>;
   /** Pins what the agent itself uses, in the place of what an earlier load has left: the program on its listener, and iterators. */
   keepForAgent(used: ReadonlyMap<string, Pinnable>): void;
   /** One of `keepForAgent`. Throws ENOENT if it is not there. */
@@ -81,18 +103,34 @@ export function openPins(native: NativeAddon, root: string): Pins {
     ...LAYOUT_MAPS.map((name) => ({ name, path: join(layoutFolder, name) })),
   ];
   const created: string[] = [];
+  const moved = new Map<string, { from: string; to: string }>();
   const found = new Map<string, BpfMap>();
-  for (const { name, path } of places) if (existsSync(path)) found.set(name, openMap(native, path));
+  const unreadable = new Map<string, string>();
+  for (const { name, path } of places) {
+    if (!existsSync(path)) continue;
+    try {
+      found.set(name, openMap(native, path));
+    } catch (error) {
+      // What this process may not open says nothing of the pin.
+      if (!RECOVERABLE.includes(name) || (error as NativeError).code !== 'ERR_FOREIGN_PIN') throw error;
+      unreadable.set(name, reasonOf(error));
+    }
+  }
+  const asideFolder = join(root, 'quarantine');
+  const setAside = new Set<string>();
   const others = otherLayouts(root, [stateFolder, layoutFolder, gatesFolder]);
-  const foreignRings = others
-    .map((folder) => join(folder, 'events'))
-    .filter(existsSync)
-    .map((path) => openMap(native, path));
   const agentsFolder = join(layoutFolder, 'agent');
+  const openOthers = (name: string): BpfMap[] =>
+    others
+      .map((folder) => join(folder, name))
+      .filter(existsSync)
+      .map((path) => openMap(native, path));
+  const foreignRings = openOthers('events');
+  const foreignAggregates = openOthers('aggregates');
   return {
     found,
+    unreadable,
     gatesFolder,
-    foreignRings,
     keepForAgent(used) {
       rmSync(agentsFolder, { recursive: true, force: true });
       mkdirSync(agentsFolder, { recursive: true, mode: 0o700 });
@@ -100,14 +138,28 @@ export function openPins(native: NativeAddon, root: string): Pins {
     },
     openProgram: (name) => native.openPinnedProgram(join(agentsFolder, name)),
     openIterator: (name) => native.openPinnedLink(join(agentsFolder, name)),
+    foreignRings,
+    foreignAggregates,
+    setAside(name, instead) {
+      found.delete(name);
+      if (instead) found.set(name, instead);
+      setAside.add(name);
+    },
     keep(loaded) {
       for (const folder of [stateFolder, layoutFolder, gatesFolder])
         mkdirSync(folder, { recursive: true, mode: 0o700 });
+      for (const { name, path: from } of places) {
+        if (!setAside.has(name)) continue;
+        const to = nextAside(asideFolder, name);
+        renameSync(from, to);
+        moved.set(name, { from, to });
+      }
       for (const { name, path } of places) {
         if (existsSync(path) || !loaded.hasMap(name)) continue;
         loaded.map(name).pin(path);
         created.push(path);
       }
+      return new Map([...moved].map(([name, { to }]) => [name, to]));
     },
     dropOtherLayouts() {
       for (const folder of others) rmSync(folder, { recursive: true, force: true });
@@ -116,14 +168,29 @@ export function openPins(native: NativeAddon, root: string): Pins {
     undo() {
       for (const path of created) unlinkSync(path);
       rmSync(agentsFolder, { recursive: true, force: true });
+      for (const { from, to } of moved.values()) renameSync(to, from);
       // Of a first start only: the gates of an earlier agent go on with what they had.
       if (found.size === 0) removeGates(gatesFolder);
-      for (const folder of [stateFolder, layoutFolder, gatesFolder, root]) removeIfEmpty(folder);
+      for (const folder of [stateFolder, layoutFolder, gatesFolder, asideFolder, root]) removeIfEmpty(folder);
     },
     close() {
-      for (const map of [...found.values(), ...foreignRings]) map.close();
+      for (const map of [...found.values(), ...foreignRings, ...foreignAggregates]) map.close();
     },
   };
+}
+
+/** A path for one more; the oldest goes where there are many: each holds memory of the kernel. */
+function nextAside(folder: string, name: string): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const numbers = readdirSync(folder)
+    .filter((each) => each.startsWith(`${name}-`))
+    .map((each) => Number(each.slice(name.length + 1)))
+    .filter(Number.isSafeInteger)
+    .sort((a, b) => a - b);
+  for (const number of numbers.slice(0, Math.max(0, numbers.length - ASIDE_MAX + 1)))
+    unlinkSync(join(folder, `${name}-${number}`));
+  // No dot: bpffs takes none in a name.
+  return join(folder, `${name}-${(numbers.at(-1) ?? 0) + 1}`);
 }
 
 /** Every folder of gates there is, for their removal. */

@@ -1,5 +1,6 @@
 /** Who does how much with loop devices: counts for each container, or user namespace outside of one. For `top`. */
 import type { Life } from '../devices/registry.js';
+import type { Aggregate } from '../events/aggregates.js';
 import type { LoopEvent } from '../events/decode.js';
 import { type Container, isContainer } from '../identity/container.js';
 import { VERDICT } from '../kernel/abi.js';
@@ -33,6 +34,8 @@ export interface ActivityReport {
 export interface Activity {
   /** `life`: of the event's device, after it. `container`: the caller's. */
   note(event: LoopEvent, life: Life | undefined, container: Container | undefined): void;
+  /** Events that were counted instead; `container`: of the first one's caller. */
+  noteAggregate(aggregate: Aggregate, container: Container | undefined): void;
   report(): ActivityReport;
 }
 
@@ -88,13 +91,13 @@ export function createActivity({
     return tally;
   };
 
-  const count = (tally: Tally, what: keyof ActivityCounts): void => {
-    tally.total[what]++;
+  const count = (tally: Tally, what: keyof ActivityCounts, times = 1): void => {
+    tally.total[what] += times;
     const second = Math.floor(nowMs() / 1000);
     const at = second % SLOTS;
     const slot = tally.seconds[at];
-    if (slot?.second === second) slot[what]++;
-    else tally.seconds[at] = { ...zeroes(), second, [what]: 1 };
+    if (slot?.second === second) slot[what] += times;
+    else tally.seconds[at] = { ...zeroes(), second, [what]: times };
   };
 
   return {
@@ -119,6 +122,13 @@ export function createActivity({
         const userns = tallies.get(owner)?.userns ?? { id: owner, inum: 0 };
         count(tallyOf(life?.container, userns, bootNs), 'hiddenUevents');
       }
+    },
+    noteAggregate({ of, result, count: times, caller, lastBootNs }, container) {
+      const tally = tallyOf(container, caller.userns, lastBootNs);
+      if (of === 'ioctl') {
+        count(tally, 'ioctls', Number(times));
+        if (result < 0) count(tally, 'failures', Number(times));
+      } else if (result === VERDICT.HIDE) count(tally, 'hiddenUevents', Number(times));
     },
     report() {
       const oldest = Math.floor(nowMs() / 1000) - WINDOW_SECONDS;

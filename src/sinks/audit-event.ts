@@ -1,12 +1,12 @@
 /** A line of the audit log with all that a record of another schema is made of. */
-import { AUDIT_KINDS, type AuditKind } from './audit-record.js';
+import { LINE_KINDS, type LineKind } from './audit-record.js';
 import { type LineFields, lineUid, parseLine } from './line-fields.js';
 import { type LineTime, timeOf } from './line-time.js';
 
 export interface AuditEvent {
   line: string;
   fields: LineFields;
-  kind: AuditKind;
+  kind: LineKind;
   time: LineTime;
   /** Names the line among those of all hosts. */
   uid: string;
@@ -17,7 +17,7 @@ export interface AuditEvent {
 export function parseAuditEvent(line: string, host: string): AuditEvent | undefined {
   const fields = parseLine(line);
   const time = fields && timeOf(fields);
-  const kind = AUDIT_KINDS.find((each) => each === fields?.kind);
+  const kind = LINE_KINDS.find((each) => each === fields?.kind);
   if (fields === undefined || time === undefined || kind === undefined) return undefined;
   return { line, fields, kind, time, uid: lineUid(line, host), host };
 }

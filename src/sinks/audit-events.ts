@@ -1,6 +1,7 @@
 /** From events to audit records: names for numbers, the device's life for what the event itself does not carry. */
 import { constants } from 'node:os';
 import type { Life } from '../devices/registry.js';
+import type { Aggregate } from '../events/aggregates.js';
 import type { LoopEvent } from '../events/decode.js';
 import type { Container } from '../identity/container.js';
 import {
@@ -52,6 +53,21 @@ export function entryOfLifeEnd(
   };
 }
 
+/** Events of one principal, command and result. The caller is the one of the first of them; `container`: its. */
+export function entryOfAggregate(aggregate: Aggregate, container?: Container): AuditEntry {
+  const { of, command, result, caller, count, firstBootNs, lastBootNs } = aggregate;
+  return {
+    bootNs: lastBootNs,
+    kind: 'aggregate',
+    ...(of === 'ioctl'
+      ? { command: LOOP_COMMAND_NAMES.get(command) ?? String(command), result: resultName(result) }
+      : { command: actionName(command), verdict: verdictName(result) }),
+    caller,
+    ...(container && { container }),
+    aggregate: { of, count, firstBootNs, lastBootNs },
+  };
+}
+
 function ioctlEntry(
   record: IoctlEvent,
   path: string | undefined,
@@ -94,14 +110,17 @@ function ueventEntry(record: UeventEvent, device: AuditDevice | undefined): Audi
   return {
     bootNs: record.header.bootNs,
     kind: 'uevent',
-    command: (UEVENT_ACTION_NAMES.get(record.action) ?? 'other').toLowerCase(),
+    command: actionName(record.action),
     ...(device && { device: { ...device, ...diskseq } }),
     caller: record.emitter,
     owner: { after: record.owner },
-    verdict: record.verdict === VERDICT.HIDE ? 'hide' : 'deliver',
+    verdict: verdictName(record.verdict),
     rule: ruleName(record.rule),
   };
 }
+
+const actionName = (action: number): string => (UEVENT_ACTION_NAMES.get(action) ?? 'other').toLowerCase();
+const verdictName = (verdict: number): string => (verdict === VERDICT.HIDE ? 'hide' : 'deliver');
 
 /** `ok`, or the errno's name. */
 export function resultName(result: number): string {

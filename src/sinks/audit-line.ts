@@ -6,6 +6,7 @@
  * docs/audit-log.md.
  */
 import type {
+  AuditAggregate,
   AuditBacking,
   AuditCaller,
   AuditContainer,
@@ -13,6 +14,7 @@ import type {
   AuditGap,
   AuditLoopConfig,
   AuditOwner,
+  AuditQuarantine,
   AuditRecord,
 } from './audit-record.js';
 import { integerText, numberText, stringText } from './json-text.js';
@@ -54,11 +56,23 @@ function formatWithin(record: AuditRecord, limit: number): string {
   if (record.verdict !== undefined) line += `,"verdict":${stringText(record.verdict, limit)}`;
   if (record.rule !== undefined) line += `,"rule":${stringText(record.rule, limit)}`;
   if (record.gap !== undefined) line += `,"gap":${gapText(record.gap)}`;
+  if (record.aggregate !== undefined) line += `,"aggregate":${aggregateText(record.aggregate)}`;
+  if (record.quarantine !== undefined) line += `,"quarantine":${quarantineText(record.quarantine, limit)}`;
   return `${line}}`;
 }
 
 function gapText({ records, fromBootNs, toBootNs }: AuditGap): string {
   return `{"records":${records},"from_boot_ns":${integerText(fromBootNs)},"to_boot_ns":${integerText(toBootNs)}}`;
+}
+
+function aggregateText({ of, count, firstBootNs, lastBootNs }: AuditAggregate): string {
+  const times = `"first_boot_ns":${integerText(firstBootNs)},"last_boot_ns":${integerText(lastBootNs)}`;
+  return `{"of":"${of}","count":${integerText(count)},${times}}`;
+}
+
+function quarantineText({ map, fault, pin, kept, lost }: AuditQuarantine, limit: number): string {
+  const what = `"map":${stringText(map, limit)},"fault":${stringText(fault, limit)},"pin":${stringText(pin, limit)}`;
+  return `{${what},"kept":${kept},"lost":${lost}}`;
 }
 
 function deviceText({ name, devno, diskseq }: AuditDevice, limit: number): string {

@@ -6,6 +6,10 @@ export type Integer = number | bigint;
 export const AUDIT_KINDS = ['ioctl', 'uevent', 'life', 'agent'] as const;
 export type AuditKind = (typeof AUDIT_KINDS)[number];
 
+/** What a line may be; an aggregate is written where what it counts is. */
+export const LINE_KINDS = [...AUDIT_KINDS, 'aggregate'] as const;
+export type LineKind = (typeof LINE_KINDS)[number];
+
 export interface AuditUserns {
   id: Integer;
   inum: number;
@@ -83,6 +87,26 @@ export interface AuditGap {
   toBootNs: Integer;
 }
 
+/** A pinned map that could not be believed, and was moved away. */
+export interface AuditQuarantine {
+  map: string;
+  /** What was wrong with it. */
+  fault: string;
+  /** Where it is now. */
+  pin: string;
+  /** Entries that went on into the new one, and those that did not. */
+  kept: number;
+  lost: number;
+}
+
+/** Events that were counted instead of recorded one by one. Times are CLOCK_BOOTTIME, nanoseconds. */
+export interface AuditAggregate {
+  of: 'ioctl' | 'uevent';
+  count: Integer;
+  firstBootNs: Integer;
+  lastBootNs: Integer;
+}
+
 export interface AuditRecord {
   /** Counts the lines of the log in this run of the agent, from 1; absent on lines that only the feed gets. */
   seq?: Integer;
@@ -90,7 +114,7 @@ export interface AuditRecord {
   bootNs: Integer;
   /** CLOCK_REALTIME − CLOCK_BOOTTIME, nanoseconds: `time` is `bootNs` plus this. */
   wallOffsetNs: bigint;
-  kind: AuditKind;
+  kind: LineKind;
   /** The kernel's constant: `LOOP_CONFIGURE`. */
   command?: string;
   arch?: string;
@@ -107,4 +131,6 @@ export interface AuditRecord {
   verdict?: string;
   rule?: string;
   gap?: AuditGap;
+  aggregate?: AuditAggregate;
+  quarantine?: AuditQuarantine;
 }

@@ -10,7 +10,7 @@ export interface AuditTrail {
   /** Now on CLOCK_BOOTTIME, nanoseconds: for entries that no record of the kernel brought. */
   bootNow(): bigint;
   /** What the agent itself did, now: no record of the kernel brought it. */
-  recordAgent(command: string, more?: Pick<AuditEntry, 'gap'>): void;
+  recordAgent(command: string, more?: Pick<AuditEntry, 'gap' | 'quarantine'>): void;
 }
 
 export interface AuditTrailOptions {
@@ -36,7 +36,12 @@ const OWNERSHIP: ReadonlySet<string> = new Set([
 /** Whether a line is to be durable at once; the others are with the next one, or with the next checkpoint. */
 export function isUrgent({ kind, command = '', result }: AuditEntry): boolean {
   if (kind === 'ioctl') return result === 'ok' && OWNERSHIP.has(command);
-  return kind !== 'uevent';
+  return kind === 'life' || kind === 'agent';
+}
+
+/** `audit.kinds` says of what it counts whether an aggregate is written. */
+function loggedAs({ kind, aggregate }: AuditEntry): AuditKind {
+  return kind === 'aggregate' ? (aggregate?.of ?? 'ioctl') : kind;
 }
 
 /** The wall clock may be set while we run: its offset is taken anew this often. */
@@ -64,7 +69,7 @@ export function createAuditTrail({
   };
 
   const record = (entry: AuditEntry): void => {
-    const toLog = logged.has(entry.kind);
+    const toLog = logged.has(loggedAs(entry));
     if (!toLog && !feed.wanted()) return;
     const wallOffsetNs = wallOffset(BigInt(entry.bootNs));
     const numbered = toLog ? { ...entry, seq: ++seq, wallOffsetNs } : { ...entry, wallOffsetNs };

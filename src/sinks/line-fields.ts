@@ -42,6 +42,8 @@ const LINE = {
   verdict: 'text',
   rule: 'text',
   gap: { records: 'integer', from_boot_ns: 'count', to_boot_ns: 'count' },
+  aggregate: { of: 'text', count: 'count', first_boot_ns: 'count', last_boot_ns: 'count' },
+  quarantine: { map: 'text', fault: 'text', pin: 'text', kept: 'integer', lost: 'integer' },
 } as const;
 
 export type LineFields = Shaped<typeof LINE>;

@@ -15,11 +15,18 @@ export function lineWords({
   caller,
   container,
   gap,
+  aggregate,
 }: LineFields): string {
-  const what = [kind === 'uevent' ? 'uevent' : '', command ?? kind ?? 'event', device?.name ?? ''];
+  const what = [
+    kind === 'uevent' || aggregate?.of === 'uevent' ? 'uevent' : '',
+    command ?? kind ?? 'event',
+    device?.name ?? '',
+  ];
   const outcome = gap
     ? `${gap.records ?? 0} records lost`
-    : (result ?? (verdict && `${verdict} (${rule ?? ''})`));
+    : aggregate
+      ? `${result ?? verdict ?? ''} × ${aggregate.count ?? '?'}`
+      : (result ?? (verdict && `${verdict} (${rule ?? ''})`));
   const { runtime, name, id } = container ?? {};
   const place =
     runtime === undefined ? '' : ` in ${[runtime, name ?? id?.slice(0, 12)].filter(Boolean).join('/')}`;

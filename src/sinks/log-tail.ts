@@ -43,7 +43,7 @@ export function readWrittenKeys(path: string): Set<string> {
 }
 
 const RECORD =
-  /"boot_ns":(\d+),"kind":"(?:ioctl|life|uevent)"[^\n]*?"caller":\{"pid":\d+,"tid":(\d+)[^\n]*\}\n/g;
+  /"boot_ns":(\d+),"kind":"(?:ioctl|life|uevent|aggregate)"[^\n]*?"caller":\{"pid":\d+,"tid":(\d+)[^\n]*\}\n/g;
 
 function readTail(path: string, limit = TAIL_BYTES): string {
   let fd: number;

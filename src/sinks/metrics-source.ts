@@ -103,7 +103,7 @@ export interface MetricsSource {
   /** Of the programs that are attached. */
   programRuns(): readonly { program: string; runs: number; seconds: number; missed: number }[];
   /** Of the ring of events, over all CPUs. */
-  records(): { produced: number; delivered: number; unaccounted: number };
+  records(): { produced: number; delivered: number; aggregated: number; unaccounted: number };
   auditLines(): { written: number; lost: number };
   /** [output × result] */
   outputLines(): ArrayLike<number>;

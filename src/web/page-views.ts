@@ -52,7 +52,7 @@ export interface StatusView {
   receivers: readonly { class: string; count: number }[];
   drops: Readonly<Record<string, number>>;
   auditLines: { written: number; lost: number };
-  records: { produced: number; delivered: number; unaccounted: number };
+  records: { produced: number; delivered: number; aggregated: number; unaccounted: number };
   ring: { available: number; size: number };
   deliveries: readonly { verdict: string; rule: string; count: number }[];
   /** Null: no process of loopfs answers. */
@@ -92,4 +92,5 @@ export interface EventLine {
   verdict?: string;
   rule?: string;
   gap?: { records?: number };
+  aggregate?: { of?: string; count?: WireInteger };
 }

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { renderEvent } from '../../src/commands/event-line.js';
 import type { Container } from '../../src/identity/container.js';
-import { entryOfEvent } from '../../src/sinks/audit-events.js';
+import { entryOfAggregate, entryOfEvent } from '../../src/sinks/audit-events.js';
 import { formatAuditLine } from '../../src/sinks/audit-line.js';
-import { caller, INITIAL, ioctlEvent, LOOP3, ueventEvent, WEB } from '../event-fixture.js';
+import { aggregateOf, caller, INITIAL, ioctlEvent, LOOP3, ueventEvent, WEB } from '../event-fixture.js';
 import { assertHarmless, HOSTILE_NAMES } from './terminal.js';
 
 const DEVICE = { name: 'loop3', devno: LOOP3, diskseq: 9n };
@@ -23,6 +23,14 @@ test('an ioctl is one line: when, what, on which device, how it ended, who, with
   );
   const failed = ioctlEvent({ result: -16, caller: caller(INITIAL) });
   assert.match(renderEvent(lineOf(failed)), / loop3 {3}EBUSY {3}losetup\[100\] uid 0 host$/);
+});
+
+test('what was counted is one line, with how often it happened', () => {
+  const line = formatAuditLine({ ...entryOfAggregate(aggregateOf(), WEB), seq: 1, wallOffsetNs: 0n });
+  assert.match(
+    renderEvent(line),
+    / LOOP_GET_STATUS64 - {7}ENXIO × 1000 losetup\[100\] uid 100000 userns \d+ docker\/web$/,
+  );
 });
 
 test('a container is told by its name; a unit of the host is not one', () => {

@@ -77,14 +77,14 @@ test('refuses a pin that is a stranger’s, and the state of an incompatible ver
   const native = loadNative();
   const other = loadPrograms(native, { programs: [], reuse: new Map(), sizes: {} });
   for (const [folder, name] of [
-    [`state-${STATE_HASH.toString(16).padStart(16, '0')}`, 'owners'],
+    [`state-${STATE_HASH.toString(16).padStart(16, '0')}`, 'userns'],
     ['state-0123456789abcdef', 'owners'],
   ] as const) {
     const environment = agentEnvironment(t);
     const place = join(pinsOf(environment.env), folder);
     mkdirSync(place, { recursive: true });
     const path = join(place, name);
-    // A ring is no hash of owners.
+    // A ring is no hash; that of owners would be set aside (owner-recovery.test.ts).
     other.map('receiver_events').pin(path);
     const { code, stderr } = await command(process.execPath, [MAIN, 'run'], environment.env);
     assert.equal(code, 1, stderr);

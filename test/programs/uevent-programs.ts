@@ -49,7 +49,17 @@ export function deliver(text: string | Uint8Array): 'delivered' | 'hidden' {
 export function emit(text: string | Uint8Array): UeventEvent[] {
   const { result } = emission.testRun(message(text));
   if (result !== 0) throw new Error(`the listener would queue a message: ${result}`);
-  ring.drain();
+  return readEmitted();
+}
+
+/** The record, if there is any, stays in the ring. */
+export function emitUnread(text: string | Uint8Array): void {
+  emission.testRun(message(text));
+}
+
+/** All that are in the ring, which is empty then. */
+export function readEmitted(): UeventEvent[] {
+  while (ring.drain() > 0);
   return records.splice(0);
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Life } from '../../src/devices/registry.js';
 import type { Container } from '../../src/identity/container.js';
 import { createActivity } from '../../src/sinks/activity.js';
-import { CONTAINER, caller, INITIAL, ioctlEvent, ueventEvent, WEB } from '../event-fixture.js';
+import { aggregateOf, CONTAINER, caller, INITIAL, ioctlEvent, ueventEvent, WEB } from '../event-fixture.js';
 
 const UNIT: Container = { ...WEB, runtime: 'systemd', id: 'cron.service', name: 'cron' };
 const LIFE = { caller: caller(), container: WEB } as Life;
@@ -71,4 +71,14 @@ test('forgets who was silent longest, and says how many those were', () => {
     [1n, 4n],
   );
   assert.equal(forgotten, 1);
+});
+
+test('what was counted instead of recorded counts as often as it happened', () => {
+  const { activity } = createClock();
+  activity.noteAggregate(aggregateOf(), WEB);
+  activity.noteAggregate(aggregateOf({ result: 0, count: 10n }), WEB);
+  activity.noteAggregate(aggregateOf({ of: 'uevent', result: 1, count: 5n }), WEB);
+  activity.noteAggregate(aggregateOf({ of: 'uevent', result: 0, count: 7n }), WEB);
+  const rows = activity.report().rows.map(({ container, total }) => [container?.name, total]);
+  assert.deepEqual(rows, [['web', { ioctls: 1010, failures: 1000, hiddenUevents: 5 }]]);
 });

@@ -3,8 +3,15 @@ import { constants } from 'node:os';
 import { test } from 'node:test';
 import type { Life } from '../../src/devices/registry.js';
 import { LOOP_COMMAND, LOOP_COMMAND_NAMES, RULE, UEVENT_ACTION, VERDICT } from '../../src/kernel/abi.js';
-import { type AuditEntry, entryOfEvent, entryOfLifeEnd, resultName } from '../../src/sinks/audit-events.js';
 import {
+  type AuditEntry,
+  entryOfAggregate,
+  entryOfEvent,
+  entryOfLifeEnd,
+  resultName,
+} from '../../src/sinks/audit-events.js';
+import {
+  aggregateOf,
   CONTAINER,
   caller,
   configState,
@@ -164,4 +171,21 @@ test('every event names the container of whoever caused it', () => {
     assert.equal(entryOfEvent(event, DEVICE, LIFE, WEB).container, WEB);
   assert.equal(entryOfLifeEnd(ueventEvent().record, DEVICE, LIFE, INITIAL, WEB).container, WEB);
   assert.equal('container' in entryOfEvent(ioctlEvent(), DEVICE, LIFE), false);
+});
+
+test('what was counted is told with how often, who was first, and the command and result of them all', () => {
+  const { caller: first, ...entry } = entryOfAggregate(aggregateOf(), WEB);
+  assert.equal(first?.pid, 100);
+  assert.deepEqual(entry, {
+    bootNs: AT + 900_000_000n,
+    kind: 'aggregate',
+    command: 'LOOP_GET_STATUS64',
+    result: 'ENXIO',
+    container: WEB,
+    aggregate: { of: 'ioctl', count: 1000n, firstBootNs: AT, lastBootNs: AT + 900_000_000n },
+  });
+  const { command, verdict, result } = entryOfAggregate(
+    aggregateOf({ of: 'uevent', command: UEVENT_ACTION.CHANGE, result: VERDICT.HIDE }),
+  );
+  assert.deepEqual([command, verdict, result], ['change', 'hide', undefined]);
 });

@@ -60,7 +60,14 @@ test('a full record has all fields of the contract, in its order, without spaces
 });
 
 test('what is made of a line for others has every field of it', () => {
-  for (const record of [FULL, { ...FULL, gap: { records: 3, fromBootNs: 1n, toBootNs: 2n } }]) {
+  const more: Partial<AuditRecord>[] = [
+    {},
+    { gap: { records: 3, fromBootNs: 1n, toBootNs: 2n } },
+    { aggregate: { of: 'uevent', count: 2n ** 60n, firstBootNs: 1n, lastBootNs: 2n } },
+    { quarantine: { map: 'owners', fault: 'shape', pin: '/sys/fs/bpf/x', kept: 4, lost: 5 } },
+  ];
+  for (const part of more) {
+    const record = { ...FULL, ...part };
     const line = formatAuditLine(record);
     assert.deepEqual(parseLine(line), JSON.parse(line));
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AuditLog } from '../../src/sinks/audit-log.js';
 import { AUDIT_KINDS, type AuditKind } from '../../src/sinks/audit-record.js';
-import { createAuditTrail } from '../../src/sinks/audit-trail.js';
+import { createAuditTrail, isUrgent } from '../../src/sinks/audit-trail.js';
 import { createEventFeed } from '../../src/sinks/event-feed.js';
 
 const SECOND = 1_000_000_000n;
@@ -98,4 +98,20 @@ test('an event that is older than the last look at the clock needs no other', ()
 test('now is the clock of the kernel’s records', () => {
   const { trail, clock } = createTrail([]);
   assert.equal(trail.bootNow(), clock.nowNs);
+});
+
+test('what was counted is logged where its like is, and need not be durable at once', () => {
+  const { trail, logged } = createTrail(['uevent']);
+  for (const of of ['ioctl', 'uevent'] as const) {
+    const entry = {
+      kind: 'aggregate',
+      aggregate: { of, count: 5n, firstBootNs: 1n, lastBootNs: 2n },
+    } as const;
+    assert.equal(isUrgent({ bootNs: 2n, ...entry }), false);
+    trail.record({ bootNs: 2n, ...entry });
+  }
+  assert.deepEqual(
+    logged().map(({ kind, aggregate }) => [kind, aggregate.of]),
+    [['aggregate', 'uevent']],
+  );
 });

@@ -75,7 +75,7 @@ function sourceWith(more: Partial<KernelMetricsOptions> = {}) {
     receivers: () => [],
     networkNamespace: 1,
     ringBytes: () => ({ available: 0, size: 0 }),
-    records: () => ({ produced: 0, delivered: 0, unaccounted: 0 }),
+    records: () => ({ produced: 0, delivered: 0, aggregated: 0, unaccounted: 0 }),
     auditLines: () => ({ written: 0, lost: 0 }),
     outputs: ['otlp'],
     outputCounts: () => ({

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { entryOfAggregate } from '../../src/sinks/audit-events.js';
+import { formatAuditLine } from '../../src/sinks/audit-line.js';
 import { readWrittenKeys, recordKey, removeTornLine } from '../../src/sinks/log-tail.js';
+import { aggregateOf } from '../event-fixture.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const line = (bootNs: number, tid: number): string =>
@@ -15,6 +18,13 @@ test('names the records of the lines, but not of one that was cut', (t) => {
     `${line(10, 7)}\n{"seq":2,"boot_ns":11,"kind":"agent"}\n${line(12, 8)}\n${line(13, 9)}`,
   );
   assert.deepEqual([...readWrittenKeys(path)], [recordKey(10n, 7), recordKey(12n, 8)]);
+});
+
+test('names what was counted by its last event, as its line does', (t) => {
+  const path = join(tempFolder(t), 'audit.ndjson');
+  const entry = entryOfAggregate(aggregateOf({ lastBootNs: 77n }));
+  writeFileSync(path, `${formatAuditLine({ ...entry, seq: 1, wallOffsetNs: 0n })}\n`);
+  assert.deepEqual([...readWrittenKeys(path)], [recordKey(77n, 101)]);
 });
 
 test('takes off only what has no end', (t) => {

@@ -1,6 +1,6 @@
 /** Audit records of any kind, with every part that one can have, for properties. */
 import fc from 'fast-check';
-import { AUDIT_KINDS, type AuditRecord } from '../../src/sinks/audit-record.js';
+import { type AuditRecord, LINE_KINDS } from '../../src/sinks/audit-record.js';
 
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
@@ -32,7 +32,7 @@ export const anyRecord = fc
     seq: uint64,
     bootNs: uint64.filter((ns) => ns < 2n ** 60n),
     wallOffsetNs: fc.constant(1_700_000_000_000_000_000n),
-    kind: fc.constantFrom(...AUDIT_KINDS),
+    kind: fc.constantFrom(...LINE_KINDS),
     command: maybe(fc.oneof(fc.constantFrom('LOOP_CONFIGURE', 'add', 'start', 'constructor'), hostileText)),
     device: maybe(fc.record({ name: hostileText, devno: uint32, diskseq: uint64 })),
     durationNs: maybe(uint64),
@@ -73,6 +73,17 @@ export const anyRecord = fc
     verdict: maybe(hostileText),
     rule: maybe(hostileText),
     gap: maybe(fc.record({ records: uint32, fromBootNs: uint64, toBootNs: uint64 })),
+    aggregate: maybe(
+      fc.record({
+        of: fc.constantFrom('ioctl', 'uevent'),
+        count: uint64,
+        firstBootNs: uint64,
+        lastBootNs: uint64,
+      }),
+    ),
+    quarantine: maybe(
+      fc.record({ map: hostileText, fault: hostileText, pin: hostileText, kept: uint32, lost: uint32 }),
+    ),
   })
   .map(
     (made) =>

@@ -5,18 +5,31 @@
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type AgentProcess, type AuditLine, agentEnvironment, startAgent } from './agent-process.js';
+import {
+  type AgentEnvironment,
+  type AgentProcess,
+  type AuditLine,
+  agentEnvironment,
+  environmentIn,
+  startAgent,
+} from './agent-process.js';
 import { defer } from './defer.js';
 import { tempImage } from './image.js';
 import { ioctls, LOOP_CTL_ADD } from './ioctl.js';
 import { startMonitor } from './monitor.js';
 import { removeDevice } from './remove-device.js';
 import { command, host } from './shell.js';
+import { tempFolder } from './temp-folder.js';
 import { startUdevd } from './udevd.js';
 import { eventually } from './wait.js';
 
 /** The host's own. */
 const WITNESS = 35_000;
+/**
+ * For emulated machines, where loading programs takes longer than most tests: one stage leaves its pinned programs to the next, as
+ * an agent does that is started again. Nothing else is left: a stage takes its devices away.
+ */
+const SHARED_PINS = process.env.LOOPWARDEN_TEST_STAGE_PINS;
 
 export interface Stage {
   agent: AgentProcess;
@@ -33,12 +46,25 @@ export interface Stage {
   hostHears(): Promise<string[]>;
 }
 
+export interface StageOptions {
+  udevd?: boolean;
+  /** Of the agent, which then has programs of its own. */
+  env?: NodeJS.ProcessEnv;
+  /** Counters begin at 0: programs of its own. */
+  own?: boolean;
+}
+
+function stageEnvironment(t: TestContext): AgentEnvironment {
+  if (SHARED_PINS === undefined) return agentEnvironment(t);
+  return environmentIn(tempFolder(t), { LOOPWARDEN_PINS_PATH: SHARED_PINS });
+}
+
 export async function setStage(
   t: TestContext,
-  { udevd = false, env = {} }: { udevd?: boolean; env?: NodeJS.ProcessEnv } = {},
+  { udevd = false, env, own = env !== undefined }: StageOptions = {},
 ): Promise<Stage> {
   if (udevd) await startUdevd(t);
-  const agent = await startAgent(t, agentEnvironment(t, env));
+  const agent = await startAgent(t, own ? agentEnvironment(t, env) : stageEnvironment(t));
   const image = tempImage(t);
   const device = (number: number): string => {
     const path = `/dev/loop${number}`;

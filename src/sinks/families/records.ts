@@ -4,7 +4,7 @@ import { type Labels, labelProduct } from '../absolute-metric.js';
 import type { MetricsSource } from '../metrics-source.js';
 import { addCounter, addGauge, addNumber } from './family.js';
 
-const RECORD_STATES: Labels[] = [{ state: 'produced' }, { state: 'delivered' }];
+const RECORD_STATES: Labels[] = ['produced', 'delivered', 'aggregated'].map((state) => ({ state }));
 const RING_STATES: Labels[] = [{ state: 'available' }, { state: 'size' }];
 const LINE_RESULTS: Labels[] = [{ result: 'written' }, { result: 'lost' }];
 
@@ -27,13 +27,15 @@ export function addRecords(registry: Registry, source: MetricsSource): void {
 
 /** One reading of the accounts serves both families of a scrape. */
 function addAccounts(registry: Registry, source: MetricsSource): void {
-  let totals = { produced: 0, delivered: 0, unaccounted: 0 };
-  const help = 'Records for the ring: made by the programs, and read by agents. The rest are drops.';
+  let totals = { produced: 0, delivered: 0, aggregated: 0, unaccounted: 0 };
+  const help =
+    'What there was to record: all of it, records that agents read, what was counted instead. The rest are drops.';
   addCounter(registry, 'records_total', help, RECORD_STATES, () => {
     totals = source.records();
-    return [totals.produced, totals.delivered];
+    return [totals.produced, totals.delivered, totals.aggregated];
   });
-  const missing = 'Records that were made and neither read nor dropped: always 0, or something is wrong.';
+  const missing =
+    'Records that were neither read nor counted instead nor dropped: always 0, or something is wrong.';
   addNumber(registry, 'records_unaccounted', missing, () => totals.unaccounted);
   const gap = 'Records that an agent of another version left, and this one could not read.';
   addNumber(registry, 'gap_records', gap, () => source.gapRecords());

@@ -92,7 +92,9 @@ export function createEventPane(log: EventLog, onOpen: (device: string) => void)
 
   function takes(row: Logged, wanted: string): boolean {
     if (isGap(row)) return true;
-    if (!shown.has(row.line.kind ?? '') || (failedOnly && !isBad(row))) return false;
+    // What was counted is shown where its like is.
+    const kind = row.line.aggregate?.of ?? row.line.kind ?? '';
+    if (!shown.has(kind) || (failedOnly && !isBad(row))) return false;
     return wanted === '' || row.words.includes(wanted);
   }
 }
@@ -129,15 +131,16 @@ const COLUMNS: readonly Column<Logged>[] = [
     },
   },
   column('what', 'What', ({ line }) =>
-    line.kind === 'uevent' ? `${plain(line.command, 40)} uevent` : plain(line.command, 64),
+    line.kind === 'uevent' || line.aggregate?.of === 'uevent'
+      ? `${plain(line.command, 40)} uevent`
+      : plain(line.command, 64),
   ),
   column('name', 'Device', ({ line }) => plain(line.device?.name, 32)),
-  column('result', 'Result', ({ line }) =>
-    plain(
-      line.result ?? (line.verdict === 'hide' ? 'hidden' : line.verdict === 'deliver' ? 'delivered' : ''),
-      32,
-    ),
-  ),
+  column('result', 'Result', ({ line }) => {
+    const verdict = line.verdict === 'hide' ? 'hidden' : line.verdict === 'deliver' ? 'delivered' : '';
+    const times = line.aggregate === undefined ? '' : ` × ${line.aggregate.count ?? '?'}`;
+    return plain(`${line.result ?? verdict}${times}`, 40);
+  }),
   column('by', 'By', ({ line }) => actorName(line)),
   column('took', 'Took', ({ line }) =>
     line.duration_ns === undefined ? '' : duration(Number(line.duration_ns)),

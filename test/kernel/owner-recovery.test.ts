@@ -1,0 +1,145 @@
+/** A pinned owner map that is not to be believed is set aside, and no device of a container is shown for it. */
+import assert from 'node:assert/strict';
+import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { devnoOf, LOOP_MAJOR } from '../../src/devices/devno.js';
+import { devnoKey, readOwners } from '../../src/devices/owners.js';
+import { readLoop } from '../../src/devices/sysfs.js';
+import { STATE_HASH, writeOwnerEntry } from '../../src/kernel/abi.js';
+import { type BpfMap, loadNative } from '../../src/kernel/native.js';
+import { loadPrograms } from '../../src/kernel/programs.js';
+import { INITIAL, NOBODY } from '../event-fixture.js';
+import { type AgentProcess, agentEnvironment, startAgent } from '../support/agent-process.js';
+import { defer } from '../support/defer.js';
+import { tempImage } from '../support/image.js';
+import { startMonitor } from '../support/monitor.js';
+import { command, host, openContainer } from '../support/shell.js';
+
+const native = loadNative();
+const GARBAGE = 0x5eed_5eed_5eedn;
+const quarantineOf = (agent: AgentProcess) => agent.audit().filter((line) => line.command === 'quarantine');
+
+/** A device of a container's, one of the host's, and the agent that knew them killed. */
+async function setScene(t: TestContext) {
+  const environment = agentEnvironment(t);
+  const root = environment.env.LOOPWARDEN_PINS_PATH ?? '';
+  const first = await startAgent(t, environment);
+  const container = await openContainer();
+  defer(t, () => container.leave());
+  const attach = async (run: (script: string) => Promise<string>) => {
+    const path = (await run(`losetup -f --show ${tempImage(t)}`)).trim();
+    defer(t, () => command('losetup', ['-d', path]));
+    return basename(path);
+  };
+  const [owned, hosts] = [await attach(container.run), await attach(host)];
+  await first.settle();
+  await first.stop('SIGKILL');
+  const monitor = await startMonitor(t);
+  return {
+    environment,
+    owned,
+    hosts,
+    inum: Number(await host(`stat -L -c %i /proc/${container.pid}/ns/user`)),
+    pin: join(root, `state-${STATE_HASH.toString(16).padStart(16, '0')}`, 'owners'),
+    aside: join(root, 'quarantine'),
+    /** Names in the events that the host got of a `change` of both, the host's last. */
+    async hears(): Promise<string[]> {
+      const before = monitor.loopEvents().length;
+      for (const name of [owned, hosts]) writeFileSync(`/sys/block/${name}/uevent`, 'change');
+      await monitor.catchUp();
+      return monitor
+        .loopEvents()
+        .slice(before)
+        .map(({ DEVPATH = '' }) => basename(DEVPATH));
+    },
+  };
+}
+
+function openOwners(t: TestContext, pin: string): BpfMap {
+  const map = native.openPinnedMap(pin);
+  defer(t, () => map.close());
+  return map;
+}
+
+test('where another map is in its place, the one that the acting programs use is taken, and nothing is lost', async (t) => {
+  const { environment, owned, hosts, inum, pin, aside, hears } = await setScene(t);
+  unlinkSync(pin);
+  const strange = loadPrograms(native, { programs: [], reuse: new Map(), sizes: {} });
+  defer(t, () => strange.close());
+  // A ring is no hash of owners.
+  strange.map('receiver_events').pin(pin);
+
+  const agent = await startAgent(t, environment);
+  assert.deepEqual(await hears(), [hosts]);
+  assert.deepEqual(readdirSync(aside), ['owners-1']);
+  const [{ quarantine }] = quarantineOf(agent);
+  assert.deepEqual(quarantine, {
+    map: 'owners',
+    fault: 'shape',
+    pin: join(aside, 'owners-1'),
+    kept: 0,
+    lost: 0,
+  });
+  assert.match(agent.log(), /cannot be believed: it is set aside/);
+  const { owner } = await agent.ask(`devices/${owned}`);
+  assert.deepEqual([owner.class, owner.userns.inum], ['userns', inum]);
+  // It is told once, and the right map is pinned again.
+  assert.equal(await agent.stop(), 0);
+  const next = await startAgent(t, environment);
+  assert.equal(quarantineOf(next).length, 1);
+  assert.deepEqual(await hears(), [hosts]);
+});
+
+test('entries that no program wrote are left behind, and those that can be true go on', async (t) => {
+  const { environment, owned, hosts, inum, pin, aside, hears } = await setScene(t);
+  const map = openOwners(t, pin);
+  const kernelAddress = 0xffff_8880_0000_0000n;
+  const [ownedDevno, hostsDevno] = [owned, hosts].map((name) => readLoop(name)?.devno ?? 0) as [
+    number,
+    number,
+  ];
+  const hostsEntry = readOwners(map).get(hostsDevno);
+  assert.ok(hostsEntry);
+  for (const [devno, more] of [
+    [0, {}],
+    [devnoOf(LOOP_MAJOR, 999), { creator: GARBAGE }],
+    [devnoOf(LOOP_MAJOR, 998), { releasedBootNs: 1n << 62n }],
+    // Whatever it says of the host's device: not that of its life.
+    [hostsDevno, { ...hostsEntry, creator: GARBAGE, holder: GARBAGE, holderDiskseq: 1n }],
+    [devnoOf(LOOP_MAJOR, 997), { loopAddress: kernelAddress, pendingToken: 1n << 63n }],
+  ] as const)
+    map.put(devnoKey(devno), writeOwnerEntry({ ...NOBODY, ...more }));
+  const entries = readOwners(map).size;
+
+  const agent = await startAgent(t, environment);
+  assert.deepEqual(await hears(), [hosts]);
+  const [{ quarantine }] = quarantineOf(agent);
+  assert.deepEqual([quarantine.pin, quarantine.lost], [join(aside, 'owners-1'), 5]);
+  assert.equal(quarantine.kept, entries - 5);
+  assert.notEqual(native.openPinnedMap(pin).id, map.id);
+  const report = (name: string) => agent.ask(`devices/${name}`);
+  assert.deepEqual((await report(owned)).owner.userns.inum, inum);
+  assert.equal((await report(hosts)).owner.class, 'unknown');
+  // The programs write into the new one; what is set aside stays as it was.
+  const holderIn = (owners: BpfMap) => readOwners(owners).get(ownedDevno)?.holder;
+  const before = holderIn(map);
+  assert.equal(holderIn(openOwners(t, pin)), before);
+  await host(`losetup -d /dev/${owned}; losetup /dev/${owned} ${tempImage(t)}`);
+  assert.deepEqual([holderIn(openOwners(t, pin)), holderIn(map)], [INITIAL, before]);
+});
+
+test('a holder whom no table knows hides the device as long as the life is the one it speaks of', async (t) => {
+  const { environment, owned, hosts, pin, hears } = await setScene(t);
+  const map = openOwners(t, pin);
+  const devno = readLoop(owned)?.devno ?? 0;
+  const entry = readOwners(map).get(devno);
+  assert.ok(entry);
+  map.put(devnoKey(devno), writeOwnerEntry({ ...entry, holder: GARBAGE }));
+  const agent = await startAgent(t, environment);
+  assert.deepEqual(await hears(), [hosts]);
+  assert.deepEqual(
+    quarantineOf(agent).map(({ quarantine }) => [quarantine.fault, quarantine.lost]),
+    [['owner', 0]],
+  );
+});
