@@ -252,10 +252,12 @@ struct receiver_event {
 	__u32 userns_level;
 };
 
-/* One line of the receiver iterator. */
+/* One line of the receiver iterator: a descriptor, and the process that has it. */
 struct receiver_entry {
 	__u64 socket_inode;
-	__u64 userns;
+	__u64 userns; /* of the credentials that opened the socket */
+	__u64 start_boot_ns;
+	__u64 cgroup_id;
 	__u32 userns_inum;
 	__u32 userns_level;
 	__u32 pid;
@@ -265,6 +267,8 @@ struct receiver_entry {
 	__u32 groups;    /* bit 0: kernel uevents, bit 1: udev's own */
 	__u32 filter_id; /* id of the attached BPF program; 0 none, ~0 a classic filter */
 	__u32 uid;       /* of the credentials that opened the socket */
+	__u32 mntns;
+	__u32 pidns_level; /* 0: the host's */
 	__u32 padding;
 };
 

@@ -57,6 +57,7 @@ struct user_namespace {
 };
 struct pid_namespace {
 	struct ns_common ns;
+	unsigned int level;
 };
 struct mnt_namespace {
 	struct ns_common ns;

@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0xfc5cb7d387bb818fn;
+export const LAYOUT_HASH = 0xf61592f8f27e60e8n;
 /** Of the sizes of the state: every version of one hash goes on with the same maps. */
 export const STATE_HASH = 0x79f8a353ed75fc5an;
 
@@ -434,6 +434,8 @@ export function readReceiverEvent(view: DataView, at: number): ReceiverEvent {
 export interface ReceiverEntry {
   socketInode: bigint;
   userns: bigint;
+  startBootNs: bigint;
+  cgroupId: bigint;
   usernsInum: number;
   usernsLevel: number;
   pid: number;
@@ -443,21 +445,27 @@ export interface ReceiverEntry {
   groups: number;
   filterId: number;
   uid: number;
+  mntns: number;
+  pidnsLevel: number;
 }
-export const RECEIVER_ENTRY_SIZE = 56;
+export const RECEIVER_ENTRY_SIZE = 80;
 export function readReceiverEntry(view: DataView, at: number): ReceiverEntry {
   return {
     socketInode: view.getBigUint64(at, true),
     userns: view.getBigUint64(at + 8, true),
-    usernsInum: view.getUint32(at + 16, true),
-    usernsLevel: view.getUint32(at + 20, true),
-    pid: view.getUint32(at + 24, true),
-    fd: view.getInt32(at + 28, true),
-    netns: view.getUint32(at + 32, true),
-    portid: view.getUint32(at + 36, true),
-    groups: view.getUint32(at + 40, true),
-    filterId: view.getUint32(at + 44, true),
-    uid: view.getUint32(at + 48, true),
+    startBootNs: view.getBigUint64(at + 16, true),
+    cgroupId: view.getBigUint64(at + 24, true),
+    usernsInum: view.getUint32(at + 32, true),
+    usernsLevel: view.getUint32(at + 36, true),
+    pid: view.getUint32(at + 40, true),
+    fd: view.getInt32(at + 44, true),
+    netns: view.getUint32(at + 48, true),
+    portid: view.getUint32(at + 52, true),
+    groups: view.getUint32(at + 56, true),
+    filterId: view.getUint32(at + 60, true),
+    uid: view.getUint32(at + 64, true),
+    mntns: view.getUint32(at + 68, true),
+    pidnsLevel: view.getUint32(at + 72, true),
   };
 }
 
