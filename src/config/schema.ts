@@ -9,6 +9,7 @@ import { OUTPUT_NAMES } from '../sinks/audit-output.js';
 import { AUDIT_KINDS } from '../sinks/audit-record.js';
 import { SCHEMA_NAMES } from '../sinks/audit-schema.js';
 import { parseSyslogAddress } from '../sinks/syslog-address.js';
+import { parseReceiverRules } from './receiver-rule.js';
 
 declare module 'zod' {
   interface GlobalMeta {
@@ -26,6 +27,11 @@ const absolutePath = z
   .max(4095);
 
 const count = (least: number, most: number) => z.int().min(least).max(most);
+
+const receiverRule = z.string().superRefine((text, context) => {
+  const rules = parseReceiverRules(text);
+  if (typeof rules === 'string') context.addIssue({ code: 'custom', message: rules });
+});
 
 export const configSchema = z.strictObject({
   filter: z.strictObject({
@@ -223,11 +229,10 @@ export const configSchema = z.strictObject({
     scan_interval_ms: count(100, 3_600_000).default(10_000).meta({
       description: 'Milliseconds between two searches for uevent sockets that no event announced',
     }),
-    allow: z
-      .array(absolutePath)
-      .max(256)
-      .default([])
-      .meta({ description: 'Executables whose uevent sockets get everything' }),
+    allow: z.array(receiverRule).max(256).default([]).meta({
+      description:
+        'Listeners that get everything: an executable’s path, unit:NAME, cgroup:/PATH, container:NAME, userns:NUMBER, preset:incusd or preset:csi-drivers; docs/receivers.md',
+    }),
   }),
   metrics: z.strictObject({
     device_info: z.boolean().default(true).meta({
