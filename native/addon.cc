@@ -154,6 +154,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<DropCapabilities>("dropCapabilities"),
 	    Export<ProcessExecutable>("processExecutable"),
 	    Export<ProcessNamespace>("processNamespace"),
+	    Export<RunsExecutable>("runsExecutable"),
 	    Export<ListNamespaces>("listNamespaces"),
 	    Export<NotifyService>("notifyService"),
 	};

@@ -2,7 +2,10 @@
 #include "process_view.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <climits>
@@ -15,6 +18,7 @@
 #include "arguments.h"
 #include "errors.h"
 #include "privileged_thread.h"
+#include "unique_fd.h"
 
 namespace loopwarden
 {
@@ -30,8 +34,8 @@ std::string FolderArgument(const Napi::CallbackInfo &info)
 std::string KindArgument(const Napi::CallbackInfo &info, size_t index)
 {
 	std::string kind = PathArgument(info, index, "kind");
-	if (kind != "mnt" && kind != "user")
-		ThrowRange(info.Env(), "kind must be mnt or user");
+	if (kind != "mnt" && kind != "user" && kind != "pid")
+		ThrowRange(info.Env(), "kind must be mnt, user or pid");
 	return "/ns/" + kind;
 }
 
@@ -40,6 +44,27 @@ uint32_t InumOf(const std::string &path)
 {
 	struct stat status;
 	return stat(path.c_str(), &status) ? 0 : static_cast<uint32_t>(status.st_ino);
+}
+
+// A path of the host's, seen from the root of its first process: the agent may have one of its own.
+UniqueFd OpenOnHost(const std::string &path)
+{
+	UniqueFd root(open("/proc/1/root", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	struct open_how how = {};
+	how.flags = O_PATH | O_CLOEXEC;
+	how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+	if (!root)
+		return UniqueFd();
+	return UniqueFd(
+	    static_cast<int>(syscall(SYS_openat2, root.Get(), path.c_str(), &how, sizeof(how))));
+}
+
+// The very file, whatever either mount namespace calls it.
+bool AreSame(const UniqueFd &one, const UniqueFd &other)
+{
+	struct stat first, second;
+	return one && other && !fstat(one.Get(), &first) && !fstat(other.Get(), &second) &&
+	       first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 // Pairs: pid and inum.
@@ -67,6 +92,18 @@ Napi::Value ProcessExecutable(const Napi::CallbackInfo &info)
 	ssize_t length = -1;
 	RunPrivileged([&] { length = readlink(path.c_str(), text, sizeof(text)); });
 	return Napi::String::New(info.Env(), text, length < 0 ? 0 : static_cast<size_t>(length));
+}
+
+Napi::Value RunsExecutable(const Napi::CallbackInfo &info)
+{
+	std::string process = FolderArgument(info) + "/exe";
+	std::string path = PathArgument(info, 1, "path");
+	bool same = false;
+	RunPrivileged([&] {
+		UniqueFd running(open(process.c_str(), O_PATH | O_CLOEXEC));
+		same = AreSame(running, OpenOnHost(path));
+	});
+	return Napi::Boolean::New(info.Env(), same);
 }
 
 Napi::Value ProcessNamespace(const Napi::CallbackInfo &info)

@@ -8,8 +8,9 @@
 namespace loopwarden
 {
 
-// For all three see NativeAddon.
+// For all see NativeAddon.
 Napi::Value ProcessExecutable(const Napi::CallbackInfo &info);
+Napi::Value RunsExecutable(const Napi::CallbackInfo &info);
 Napi::Value ProcessNamespace(const Napi::CallbackInfo &info);
 Napi::Value ListNamespaces(const Napi::CallbackInfo &info);
 

@@ -315,10 +315,15 @@ export interface NativeAddon {
   dropCapabilities(map: BpfMap, keep: number): number;
   /** Path of what the process runs; empty if it is gone or not to be seen. Works after `dropCapabilities`. */
   processExecutable(pid: number): string;
+  /**
+   * Whether what the process runs is the very file (device and inode) that the host has at this path, seen from the root of its
+   * process 1. False if either is not there or not to be seen. Works after `dropCapabilities`.
+   */
+  runsExecutable(pid: number, path: string): boolean;
   /** Inum; 0 if the process is gone or not to be seen. Works after `dropCapabilities`. */
-  processNamespace(pid: number, kind: 'mnt' | 'user'): number;
+  processNamespace(pid: number, kind: 'mnt' | 'user' | 'pid'): number;
   /** The same of every process: pairs of u32, pid and inum. */
-  listNamespaces(kind: 'mnt' | 'user'): Buffer;
+  listNamespaces(kind: 'mnt' | 'user' | 'pid'): Buffer;
   /** A datagram for a service manager: `address` as in NOTIFY_SOCKET, `text` as for sd_notify(3). Throws what the socket says. */
   notifyService(address: string, text: string): void;
 }
