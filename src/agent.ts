@@ -7,6 +7,7 @@
 import type { Logger } from 'pino';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
+import { receiverRulesOf } from './config/receiver-rule.js';
 import type { Config } from './config/schema.js';
 import { createDeviceMaker } from './devices/device-making.js';
 import { createInventory, thisHost } from './devices/inventory.js';
@@ -35,16 +36,13 @@ import { openPins } from './kernel/pins.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
-import {
-  openReceivers,
-  ownNetworkNamespace,
-  RECEIVER_CLASSES,
-  RECEIVER_ITERATOR,
-} from './kernel/receivers.js';
+import { RECEIVER_CLASSES } from './kernel/receiver-class.js';
+import { openReceivers, ownNetworkNamespace, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import type { PassedListener } from './notify/passed-listener.js';
+import { createAllowList } from './policy/allow-list.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
@@ -170,14 +168,25 @@ async function assemble(
     programIterator: programs.program(PROGRAM_ITERATOR),
     delivery,
     allowedCookies: programs.map('allowed_receivers'),
-    allow: config.receivers.allow,
-    ownInode: () => hooks.listener().inode,
+    placeOf: (entry) => containers.containerOf(entry),
+    ruleFor: (entry) =>
+      // Without a rule nobody's cgroup needs to be looked up.
+      rules.length === 0
+        ? undefined
+        : allowList.ruleFor({ ...entry, container: containers.containerOf(entry) }),
+    own: hooks.listener,
     filtering: () => filter.mode() !== 'off',
   });
   cleanup.add(() => receivers.close());
   receivers.refuseSecondAgent();
   const processes = openProcesses(programs.program(PROCESS_ITERATOR));
   cleanup.add(() => processes.close());
+  const rules = config.receivers.allow.flatMap((text) => receiverRulesOf(text));
+  const allowList = createAllowList({
+    rules,
+    runsExecutable: (pid, path) => native.runsExecutable(pid, path),
+    usernsOf: processes.usernsOf,
+  });
   const filter = openFilter(native, {
     settings: programs.map('settings'),
     announcements: programs.map('receiver_events'),

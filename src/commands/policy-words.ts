@@ -1,6 +1,7 @@
 /** A config in words: what the agent will do, and what of it somebody may not have meant. */
 import { existsSync } from 'node:fs';
 import type { LoadedConfig } from '../config/load.js';
+import { receiverRulesOf } from '../config/receiver-rule.js';
 import type { Config } from '../config/schema.js';
 import { HOOKS } from '../kernel/hooks.js';
 import { table } from './table.js';
@@ -50,7 +51,7 @@ function exempt({ receivers }: Config): string {
   const { allow } = receivers;
   return allow.length === 0
     ? 'no listener: receivers.allow is empty'
-    : `listeners of ${allow.join(', ')} get everything`;
+    : `listeners that meet ${allow.flatMap((entry) => receiverRulesOf(entry).map(({ text }) => text)).join(', ')} get everything`;
 }
 
 function audit({ audit: { path, kinds, max_line_bytes: most } }: Config): string {
@@ -89,8 +90,13 @@ function warnings({ filter, receivers, audit: log, http, limits, hooks }: Config
   return [
     ...(filter.mode === 'off' ? ['filter.mode is off: the host’s udev opens containers’ devices'] : []),
     ...receivers.allow
-      .filter((path) => !existsSync(path))
+      .filter((entry) => entry.startsWith('/') && !existsSync(entry))
       .map((path) => `receivers.allow: there is no ${path} here`),
+    ...receivers.allow
+      .filter((entry) => entry.startsWith('userns:'))
+      .map(
+        (entry) => `receivers.allow: ${entry} is good until that user namespace ends, and then for nobody`,
+      ),
     ...(log.kinds.includes('ioctl')
       ? []
       : ['audit.kinds lacks ioctl: who attached what is not written down']),

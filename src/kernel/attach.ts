@@ -19,7 +19,7 @@ import {
 import { readKernelBtf } from './kernel-btf.js';
 import type { NativeAddon, NativeError, UeventListener } from './native.js';
 import type { LoadedPrograms } from './programs.js';
-import { allowReceiver } from './receivers.js';
+import { allowReceiver } from './receiver-access.js';
 
 /** The multicast group of the kernel's own uevents. */
 const KERNEL_GROUP = 1;

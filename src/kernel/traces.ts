@@ -35,8 +35,9 @@ export async function removeTraces(
     programIterator: programs.program(PROGRAM_ITERATOR),
     delivery: () => null,
     allowedCookies: programs.map('allowed_receivers'),
-    allow: [],
-    ownInode: () => 0n,
+    placeOf: () => null,
+    ruleFor: () => undefined,
+    own: () => ({ inode: 0n, cookie: 0n }),
     filtering: () => false,
   });
   try {

@@ -19,7 +19,7 @@ const WORDS: Readonly<Record<string, string>> = {
   echo: 'udevd’s own watch repeats what a user namespace did that has just let go of it',
   receiver_owns: 'the listener is in the user namespace that owns it',
   receiver_is_ancestor: 'the listener is in an ancestor of the user namespace that owns it',
-  allow_list: 'the listener’s executable is on receivers.allow',
+  allow_list: 'the listener is on receivers.allow',
   not_loop: 'it is no loop device',
 };
 

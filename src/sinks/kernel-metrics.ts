@@ -9,12 +9,8 @@ import { readCounters, readDurations } from '../kernel/counters.js';
 import { type HookName, type HookOutcome, hookLinkPairs, hookRanks } from '../kernel/hooks.js';
 import type { ProgramStats } from '../kernel/native.js';
 import type { LoadedPrograms } from '../kernel/programs.js';
-import {
-  HOST_RECEIVER_KINDS,
-  hostReceiverKind,
-  RECEIVER_CLASSES,
-  type Receiver,
-} from '../kernel/receivers.js';
+import { RECEIVER_CLASSES } from '../kernel/receiver-class.js';
+import { HOST_RECEIVER_KINDS, hostReceiverKind, type Receiver } from '../kernel/receivers.js';
 import { OUTPUT_RESULTS, type OutputCounts, type OutputName } from './audit-output.js';
 import { HOST_ACCESSES, type HostAccesses } from './host-accesses.js';
 import { ACTIONS, COMMANDS, DEVICE_STATES, labelsOf, TABLES } from './kernel-labels.js';
