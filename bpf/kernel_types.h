@@ -58,6 +58,8 @@ struct user_namespace {
 struct pid_namespace {
 	struct ns_common ns;
 	unsigned int level;
+	struct pid_namespace *parent;
+	struct task_struct *child_reaper;
 };
 struct mnt_namespace {
 	struct ns_common ns;

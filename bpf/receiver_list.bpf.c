@@ -5,8 +5,7 @@
  * not: the credentials that opened the socket, and whose filter is on it.
  */
 #include "maps.bpf.h"
-#include "owner.bpf.h"
-#include "task.bpf.h"
+#include "container.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -53,6 +52,8 @@ int list_receivers(struct bpf_iter__task_file *context)
 		bpf_probe_read_kernel(&word, sizeof(word), groups);
 	ns = READ(file, f_cred, user_ns);
 	entry.socket_inode = READ(file, f_inode, i_ino);
+	entry.socket_address = plain_address(sock);
+	entry.container = task_container(task, filter_settings());
 	entry.userns = userns_id(ns);
 	entry.start_boot_ns = READ(task, group_leader, start_boottime);
 	entry.cgroup_id = READ(task, cgroups, dfl_cgrp, kn, id);
