@@ -168,6 +168,7 @@ async function assemble(
     programIterator: programs.program(PROGRAM_ITERATOR),
     delivery,
     allowedCookies: programs.map('allowed_receivers'),
+    containers: programs.map('receiver_containers'),
     placeOf: (entry) => containers.containerOf(entry),
     ruleFor: (entry) =>
       // Without a rule nobody's cgroup needs to be looked up.
@@ -302,7 +303,10 @@ async function assemble(
   // An error after this leaves no filter behind, unless an earlier agent's was there already.
   cleanup.add(() => void (started || pins.found.size > 0 || receivers.detachAll()));
   // Before the switch: what an earlier agent's programs did, these are to do from their first call.
-  changeSettings(programs.map('settings'), { mode: config.filter.mode });
+  changeSettings(programs.map('settings'), {
+    mode: config.filter.mode,
+    scope: config.hide.scope,
+  });
   const extra: LoadedPrograms[] = [];
   cleanup.add(() => {
     for (const each of extra) each.close();

@@ -16,6 +16,7 @@ export function describePolicy({ config, origins }: LoadedConfig): PolicyWords {
   return {
     policy: [
       { about: 'uevents', words: FILTER[config.filter.mode] },
+      { about: 'scope', words: SCOPE[config.hide.scope] },
       { about: 'exempt', words: exempt(config) },
       { about: 'audit', words: audit(config) },
       { about: 'memory', words: memory(config) },
@@ -45,6 +46,12 @@ const FILTER: Record<Config['filter']['mode'], string> = {
   hide: 'of devices that a user namespace owns, the host’s udev and listeners of other containers get none; listeners of the owner and of its ancestors get all; the host’s own devices are not touched',
   observe: 'all are delivered; those that would be hidden are only counted',
   off: 'all are delivered, and no filter is attached',
+};
+
+const SCOPE: Record<Config['hide']['scope'], string> = {
+  userns: 'what a rootful container owns is the host’s: it has no user namespace of its own',
+  container:
+    'rootful containers count as owners, too: processes of the initial user namespace whose pid and mount namespaces are not the host’s; not those in the host’s pid namespace, nor services with a mount namespace of their own',
 };
 
 function exempt({ receivers }: Config): string {

@@ -19,6 +19,7 @@ declare module 'zod' {
 }
 
 export const FILTER_MODES = ['off', 'observe', 'hide'] as const;
+export const HIDE_SCOPES = ['userns', 'container'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 const absolutePath = z
@@ -39,6 +40,12 @@ export const configSchema = z.strictObject({
       description:
         'What happens to uevents of devices that a user namespace owns: nothing, counted only, or hidden from the host',
       flag: '--filter-mode',
+    }),
+  }),
+  hide: z.strictObject({
+    scope: z.enum(HIDE_SCOPES).default('userns').meta({
+      description:
+        'Whose devices are hidden: those of user namespaces, or of containers without one, too (rootful ones); docs/rootful.md',
     }),
   }),
   audit: z.strictObject({

@@ -82,7 +82,8 @@ const receiverSchema = z.strictObject({
   usernsLevel: count,
   netns: count,
   uid: count,
-  /** Recordings of before have none of these three. */
+  /** Recordings of before have none of these four. */
+  container: u64.default(0n),
   place: containerSchema.nullable().default(null),
   gets: z.enum(RECEIVER_SHARES).default('host'),
   rule: text.nullable().default(null),

@@ -85,6 +85,7 @@ export function createStage({ header, frames }: Recording): Stage {
       listLoops: () => loops,
       readLoop: (name) => loops.find((loop) => loop.name === name),
       populatedUserNamespaces: () => populated,
+      populatedPidNamespaces: () => new Set(),
     },
     containers: {
       containerOf: ({ pid, startBootNs, cgroupId }) =>
@@ -96,6 +97,7 @@ export function createStage({ header, frames }: Recording): Stage {
           cgroup: '',
         },
       containerOfUserns: () => undefined,
+      containerOfPidns: () => undefined,
     },
     ring: () => ring,
     receivers: () => receivers,

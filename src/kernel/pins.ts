@@ -25,6 +25,7 @@ const STATE_MAPS = [
   'calls_by_thread',
   'uevents_seen',
   'allowed_receivers',
+  'receiver_containers',
   'stated_owners',
 ];
 const LAYOUT_MAPS = [

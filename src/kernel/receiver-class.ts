@@ -4,7 +4,7 @@ import type { ReceiverEntry } from './abi.js';
 export const RECEIVER_CLASSES = ['filtered', 'allowed', 'foreign_filter', 'unfiltered'] as const;
 export type ReceiverClass = (typeof RECEIVER_CLASSES)[number];
 
-/** `host`: all but what others than the host own · `own`: that, and what its own user namespace owns. */
+/** `host`: all but what others than the host own · `own`: that, and what its own user namespace or container owns. */
 export const RECEIVER_SHARES = ['everything', 'host', 'own'] as const;
 export type ReceiverShare = (typeof RECEIVER_SHARES)[number];
 
@@ -19,6 +19,8 @@ export interface ReceiverVerdict {
 
 export interface ReceiverState {
   filtering: boolean;
+  /** It is of a rootful container, and those count. */
+  ofContainer: boolean;
   /** Whether the filter decides what it gets. */
   filtered: boolean;
   rule: string | undefined;
@@ -30,9 +32,9 @@ export interface ReceiverState {
 
 export function classifyReceiver(
   { usernsLevel, filterId }: Pick<ReceiverEntry, 'usernsLevel' | 'filterId'>,
-  { filtering, filtered, rule, stale, error }: ReceiverState,
+  { filtering, ofContainer, filtered, rule, stale, error }: ReceiverState,
 ): ReceiverVerdict {
-  const share = usernsLevel > 0 ? 'own' : 'host';
+  const share = usernsLevel > 0 || ofContainer ? 'own' : 'host';
   const told = { rule: rule ?? null };
   // Hidden from it is what was before; but it counts into maps that nobody reads.
   const kept = stale ? 'keeps the filter of an earlier agent' : 'is on receivers.allow, to no avail';
@@ -40,7 +42,8 @@ export function classifyReceiver(
     return { ...told, class: 'filtered', gets: share, why: `${kept}: ${error}` };
   if (filtered && rule !== undefined)
     return { ...told, class: 'allowed', gets: 'everything', why: `is on receivers.allow: ${rule}` };
-  if (filtered) return { ...told, class: 'filtered', gets: share, why: SHARE_WORDS[share] };
+  if (filtered)
+    return { ...told, class: 'filtered', gets: share, why: ofContainer ? OF_CONTAINER : SHARE_WORDS[share] };
   if (filterId !== 0)
     return {
       ...told,
@@ -52,7 +55,8 @@ export function classifyReceiver(
   return { ...told, class: 'unfiltered', gets: 'everything', why };
 }
 
+const OF_CONTAINER = 'gets the devices of its own container and the host’s';
 const SHARE_WORDS = {
-  host: 'belongs to the host: gets no device of a user namespace',
+  host: 'belongs to the host: gets no device of a container',
   own: 'gets the devices of its own user namespace and the host’s',
 };

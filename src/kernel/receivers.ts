@@ -13,6 +13,7 @@ import type { BpfLink, BpfMap, BpfProgram, NativeAddon } from './native.js';
 import { openProgramNames } from './program-names.js';
 import { allowOnly, allowReceiver, attachFilter, detachFilter, reachReceiver } from './receiver-access.js';
 import { classifyReceiver, type ReceiverVerdict } from './receiver-class.js';
+import { containerOfReceiver } from './receiver-containers.js';
 
 /** `netlink` group of the kernel's own uevents (enum udev_monitor_netlink_group in systemd: 2 is udevd's). */
 const KERNEL_GROUP = 1;
@@ -39,6 +40,8 @@ export interface Receiver extends ReceiverVerdict {
   usernsLevel: number;
   netns: number;
   uid: number;
+  /** Id of the rootful container that it is of, while those count; 0n: none. */
+  container: bigint;
   /** Unit or container; null: not known. */
   place: Container | null;
 }
@@ -64,6 +67,8 @@ export interface ReceiverOptions {
   /** Of the gate for sockets; null where the kernel's own hook filters every receiver. */
   delivery: () => BpfProgram | null;
   allowedCookies: BpfMap;
+  /** Which sockets are of rootful containers. */
+  containers: BpfMap;
   /** Unit or container of a process. */
   placeOf(entry: ReceiverEntry): Container | null;
   /** The entry of receivers.allow that a process with a socket meets; undefined: none. */
@@ -123,6 +128,7 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
           })
         : undefined;
     if (rule !== undefined && cookie !== undefined) allowed.set(entry.socketInode, cookie);
+    const container = containerOfReceiver(options.containers, holders);
     if ((entry.groups & KERNEL_GROUP) === 0) return undefined;
     const filtering = options.filtering();
     const filtered = byKernel ? filtering : isOurs(entry.filterId) || (wanted && error === undefined);
@@ -138,7 +144,8 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
       usernsLevel: entry.usernsLevel,
       netns: entry.netns,
       uid: entry.uid,
-      ...classifyReceiver(entry, { filtering, filtered, rule, stale, error }),
+      container,
+      ...classifyReceiver(entry, { filtering, ofContainer: container > 0n, filtered, rule, stale, error }),
     };
   };
 

@@ -35,6 +35,7 @@ export async function removeTraces(
     programIterator: programs.program(PROGRAM_ITERATOR),
     delivery: () => null,
     allowedCookies: programs.map('allowed_receivers'),
+    containers: programs.map('receiver_containers'),
     placeOf: () => null,
     ruleFor: () => undefined,
     own: () => ({ inode: 0n, cookie: 0n }),

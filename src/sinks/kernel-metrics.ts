@@ -1,6 +1,6 @@
 /** The metrics' source: the kernel's per-CPU counters, the devices, the receivers, as they are at the scrape. */
 import type { Inventory } from '../devices/inventory.js';
-import { OWNER_CLASSES } from '../devices/owners.js';
+import { isOwned, OWNER_CLASSES } from '../devices/owners.js';
 import type { DeviceView } from '../devices/view.js';
 import type { RecordTotals } from '../events/accounts.js';
 import type { IsContainerGone } from '../identity/container-presence.js';
@@ -121,7 +121,7 @@ function isAttached(
 
 /** Unbound devices of nobody are only noise. */
 function isInformative({ state, owner }: DeviceView): boolean {
-  return state === 'bound' || owner.class === 'userns';
+  return state === 'bound' || isOwned(owner.class);
 }
 
 /** A runtime's own ids are half as long; what a container chose does not make a label longer. */

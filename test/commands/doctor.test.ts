@@ -39,6 +39,7 @@ function receiver(more: Partial<Receiver>): Receiver {
     usernsLevel: 0,
     netns: 4_026_531_833,
     uid: 0,
+    container: 0n,
     place: null,
     gets: 'everything',
     rule: null,

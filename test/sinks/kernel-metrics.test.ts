@@ -38,7 +38,7 @@ function device(more: Partial<DeviceView>): DeviceView {
     readOnly: false,
     partitions: [],
     backing: null,
-    owner: { class: 'initial', as: 'holder', userns: null },
+    owner: { class: 'initial', as: 'holder', userns: null, pidns: null },
     orphan: false,
     attachedBy: null,
     attachedBootNs: null,
@@ -51,8 +51,9 @@ const CONTAINERS: DeviceView['owner'] = {
   class: 'userns',
   as: 'holder',
   userns: { id: 77n, inum: 4_026_532_101, level: 1, ownerUid: 1000, alive: true },
+  pidns: null,
 };
-const NOBODYS: DeviceView['owner'] = { class: 'unknown', as: null, userns: null };
+const NOBODYS: DeviceView['owner'] = { class: 'unknown', as: null, userns: null, pidns: null };
 
 function inventoryOf(devices: DeviceView[]): Inventory & { walks: number } {
   return {
