@@ -119,16 +119,21 @@ __weak __noinline __u64 container_remember_at(__u64 address)
 	return first;
 }
 
-/* Id of the task's container, while those count; else USERNS_NONE. */
+/* Id of the task's container; USERNS_NONE: the host. Of its own, for the verifier: all who ask would pay for its reads. */
+__weak __noinline __u64 container_of_task_at(__u64 address)
+{
+	struct pid_namespace *ns = container_namespace((struct task_struct *)address);
+
+	return ns ? container_remember_at(plain_address(ns)) : USERNS_NONE;
+}
+
+/* The same while those count; else USERNS_NONE. */
 static __always_inline __u64 task_container(struct task_struct *task,
 					    const struct filter_settings *config)
 {
-	struct pid_namespace *ns;
-
 	if (!config || config->scope != HIDE_SCOPE_CONTAINER)
 		return USERNS_NONE;
-	ns = container_namespace(task);
-	return ns ? container_remember_at(plain_address(ns)) : USERNS_NONE;
+	return container_of_task_at(plain_address(task));
 }
 
 /* Who a device belongs to that the task makes or attaches. `userns`: the id of its user namespace. */

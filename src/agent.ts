@@ -38,11 +38,12 @@ import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
 import { RECEIVER_CLASSES } from './kernel/receiver-class.js';
 import { openReceivers, ownNetworkNamespace, RECEIVER_ITERATOR } from './kernel/receivers.js';
-import { changeSettings, loopPartShift } from './kernel/settings.js';
+import { changeSettings, loopPartShift, readScope } from './kernel/settings.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import type { PassedListener } from './notify/passed-listener.js';
 import { createAllowList } from './policy/allow-list.js';
+import { type HandOver, handOversOfScope } from './policy/hand-over.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
@@ -216,10 +217,7 @@ async function assemble(
     partShift,
     creatorOf: (devno) => creatorOf(owners, devno),
     written: () => written,
-    handOver({ device, action }) {
-      log.info({ device: device.name, action }, 'handed over to the host');
-      handToHost(device.name, action);
-    },
+    handOver,
   });
 
   const drops = (): Record<string, number> => readDrops(programs.map('drop_counts'));
@@ -299,10 +297,12 @@ async function assemble(
     log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
   cleanup.add(() => (started ? undefined : pins.undo()));
   pins.keep(programs);
-  registry.seed(listLoops(), readOwners(owners));
+  const loops = listLoops();
+  registry.seed(loops, readOwners(owners));
   // An error after this leaves no filter behind, unless an earlier agent's was there already.
   cleanup.add(() => void (started || pins.found.size > 0 || receivers.detachAll()));
   // Before the switch: what an earlier agent's programs did, these are to do from their first call.
+  const scopeBefore = readScope(programs.map('settings'));
   changeSettings(programs.map('settings'), {
     mode: config.filter.mode,
     scope: config.hide.scope,
@@ -325,6 +325,11 @@ async function assemble(
   if (pins.foreignRings.length > 0) await auditLog.flush();
   pins.dropOtherLayouts();
   filter.setMode(config.filter.mode);
+  if (scopeBefore === 'container' && config.hide.scope === 'userns')
+    handOversOfScope(
+      loops.flatMap(({ devno }) => registry.get(devno) ?? []),
+      readOwners(owners),
+    ).forEach(handOver);
   // All is attached and open. A process of loopfs that is started again needs its own from here.
   const left = dropCapabilities(
     native,
@@ -405,7 +410,8 @@ async function assemble(
     return auditLog.flush();
   }
 
-  function handToHost(name: string, action: 'add' | 'change'): void {
+  function handOver({ device: { name }, action }: HandOver): void {
+    log.info({ device: name, action }, 'handed over to the host');
     try {
       triggerUevent(name, action);
     } catch (error) {

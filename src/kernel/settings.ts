@@ -48,6 +48,11 @@ export function changeSettings(map: BpfMap, { mode, scope, ...words }: SettingsC
   map.put(KEY, writeFilterSettings(changed));
 }
 
+/** As an earlier agent of this layout left it; `userns` without one. */
+export function readScope(map: BpfMap): HideScopeName {
+  return readSettings(map).scope === HIDE_SCOPE.CONTAINER ? 'container' : 'userns';
+}
+
 function readSettings(map: BpfMap): FilterSettings {
   const bytes = map.get(KEY) as Buffer;
   return readFilterSettings(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);

@@ -157,12 +157,16 @@ test('outlives its agent; the next one knows listeners that are older; with the 
   const left = await own.run(`losetup -f --show ${image}`);
   assert.equal(await next.stop(), 0);
 
+  const hosts = await startMonitor(t);
   const last = await startAgent(t, {
     ...environment,
     env: { ...environment.env, LOOPWARDEN_HIDE_SCOPE: 'userns' },
   });
   for (const count of await heard()) assert.ok(count >= 2);
-  // What was owned while the scope was another is shown, too.
+  // What was owned while the scope was another is the host's now, which is told of it.
+  await eventually('the host is told', () =>
+    hosts.loopEvents().some(({ DEVNAME, SYNTH_UUID }) => DEVNAME === left && SYNTH_UUID !== undefined),
+  );
   const report = await last.json('explain', left);
   assert.deepEqual(
     [report.owner.class, report.hidden, report.verdict.rule],
