@@ -46,10 +46,10 @@ uint32_t InumOf(const std::string &path)
 	return stat(path.c_str(), &status) ? 0 : static_cast<uint32_t>(status.st_ino);
 }
 
-// A path of the host's, seen from the root of its first process: the agent may have one of its own.
-UniqueFd OpenOnHost(const std::string &path)
+// A path as it is seen from that root, symbolic links and all.
+UniqueFd OpenIn(const char *folder, const std::string &path)
 {
-	UniqueFd root(open("/proc/1/root", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	UniqueFd root(open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	struct open_how how = {};
 	how.flags = O_PATH | O_CLOEXEC;
 	how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
@@ -101,7 +101,9 @@ Napi::Value RunsExecutable(const Napi::CallbackInfo &info)
 	bool same = false;
 	RunPrivileged([&] {
 		UniqueFd running(open(process.c_str(), O_PATH | O_CLOEXEC));
-		same = AreSame(running, OpenOnHost(path));
+		// The agent may have another root than the host's first process, whom not every kernel shows.
+		same = AreSame(running, OpenIn("/", path)) ||
+		       AreSame(running, OpenIn("/proc/1/root", path));
 	});
 	return Napi::Boolean::New(info.Env(), same);
 }

@@ -316,8 +316,8 @@ export interface NativeAddon {
   /** Path of what the process runs; empty if it is gone or not to be seen. Works after `dropCapabilities`. */
   processExecutable(pid: number): string;
   /**
-   * Whether what the process runs is the very file (device and inode) that the host has at this path, seen from the root of its
-   * process 1. False if either is not there or not to be seen. Works after `dropCapabilities`.
+   * Whether what the process runs is the very file (device and inode) at this path, seen from the agent's root or from that of the
+   * host's process 1. False if either is not there or not to be seen. Works after `dropCapabilities`.
    */
   runsExecutable(pid: number, path: string): boolean;
   /** Inum; 0 if the process is gone or not to be seen. Works after `dropCapabilities`. */
