@@ -21,6 +21,7 @@ import type { DecodedBatch } from './events/decode.js';
 import { measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
+import { cgroupPathsOf } from './identity/process-cgroup.js';
 import { createContainerResolver } from './identity/resolver.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
 import { chooseHooks, LISTENER_PROGRAM, refusedProgram } from './kernel/attach.js';
@@ -175,7 +176,11 @@ async function assemble(
       // Without a rule nobody's cgroup needs to be looked up.
       rules.length === 0
         ? undefined
-        : allowList.ruleFor({ ...entry, container: containers.containerOf(entry) }),
+        : allowList.ruleFor({
+            ...entry,
+            container: containers.containerOf(entry),
+            cgroups: () => cgroupPathsOf(entry) ?? [],
+          }),
     own: hooks.listener,
     filtering: () => filter.mode() !== 'off',
   });

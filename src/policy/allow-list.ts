@@ -16,6 +16,8 @@ export interface Listener {
   pidnsLevel: number;
   /** What its cgroup tells. */
   container: Container;
+  /** Its cgroups now, one for each hierarchy; empty if it has ended. */
+  cgroups(): readonly string[];
 }
 
 export interface AllowList {
@@ -52,7 +54,7 @@ export function createAllowList({ rules, runsExecutable, usernsOf }: AllowListOp
       case 'unit':
         return isHosts && container.unit === rule.name && !isContainer(container);
       case 'cgroup':
-        return container.cgroup === rule.path || container.cgroup.startsWith(`${rule.path}/`);
+        return listener.cgroups().some((path) => path === rule.path || path.startsWith(`${rule.path}/`));
       case 'container':
         return bearsName(container, rule.name);
       case 'userns':

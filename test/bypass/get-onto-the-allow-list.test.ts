@@ -43,7 +43,7 @@ const TRICKS: { name: string; start: Start }[] = [
       '-m',
       'sh',
       '-c',
-      'mount --bind "$(readlink -f "$(command -v python3)")" "$0"; exec "$0" "$@"',
+      'mount --bind "$(readlink -f /usr/bin/python3)" "$0"; exec "$0" "$@"',
       listed,
     ],
   },
@@ -92,7 +92,7 @@ async function stageWith(t: TestContext) {
   const folder = tempFolder(t);
   await host(`chmod 755 ${folder}`);
   const listed = join(folder, 'listed');
-  copyFileSync(await host('readlink -f "$(command -v python3)"'), listed);
+  copyFileSync(await host('readlink -f /usr/bin/python3'), listed);
   const allow = [listed, `unit:${UNIT}`, 'cgroup:/lw-listed'].join(',');
   const stage = await setStage(t, { env: { LOOPWARDEN_RECEIVERS_ALLOW: allow } });
   const place: Place = { listed, cgroup: (path) => makeCgroup(t, path).folder };

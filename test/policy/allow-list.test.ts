@@ -17,7 +17,8 @@ function placed(cgroup: string, more: Partial<Container> = {}): Container {
 
 function listener(more: Partial<Listener> = {}): Listener {
   const container = placed('/system.slice/a.service');
-  return { pid: 7, uid: 0, userns: 3n, usernsLevel: 0, pidnsLevel: 0, container, ...more };
+  const cgroups = () => ['/', (more.container ?? container).cgroup];
+  return { pid: 7, uid: 0, userns: 3n, usernsLevel: 0, pidnsLevel: 0, container, cgroups, ...more };
 }
 
 const inCgroup = (cgroup: string, more: Partial<Container> = {}): Listener =>
