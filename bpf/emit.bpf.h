@@ -45,20 +45,6 @@ static __always_inline void fill_userns(struct userns_identity *identity, __u64 
 	identity->padding = 0;
 }
 
-/*
- * The namespace of the process id as the process itself sees it (task_active_pid_ns in
- * kernel/pid.c).
- */
-static __always_inline __u32 pid_namespace_inum(struct task_struct *task)
-{
-	struct pid *pid = READ(task, thread_pid);
-	__u32 level = READ(pid, level);
-	struct upid *at = (void *)pid + bpf_core_field_offset(pid->numbers) +
-			  level * bpf_core_type_size(struct upid);
-
-	return READ(at, ns, ns.inum);
-}
-
 /* `userns`: the id of the task's user namespace. */
 static __always_inline void fill_caller(struct caller *caller, struct task_struct *task,
 					__u64 userns)
@@ -72,7 +58,7 @@ static __always_inline void fill_caller(struct caller *caller, struct task_struc
 	caller->cgroup_id = READ(task, cgroups, dfl_cgrp, kn, id);
 	caller->uid = READ(cred, euid.val);
 	caller->gid = READ(cred, egid.val);
-	caller->pidns = pid_namespace_inum(task);
+	caller->pidns = READ(task_pid_namespace(task), ns.inum);
 	caller->mntns = READ(namespaces, mnt_ns, ns.inum);
 	caller->netns = READ(namespaces, net_ns, ns.inum);
 	caller->padding = 0;

@@ -23,6 +23,13 @@
 #define USERNS_INITIAL 3ULL
 /* No namespace: nobody was seen to create or to hold the device. */
 #define USERNS_NONE 0ULL
+/*
+ * A container that has no user namespace of its own is named by its pid namespace: a number of CONTAINER_ID_BITS below
+ * CONTAINER_IDS. No ns_id gets there (it counts namespaces), no stamp stays there (owner.bpf.h), and all are below 2^53:
+ * every reader of JSON has them exactly.
+ */
+#define CONTAINER_ID_BITS 40
+#define CONTAINER_IDS     (0x1fffULL << CONTAINER_ID_BITS)
 
 enum event_kind {
 	EVENT_KIND_IOCTL =
@@ -154,6 +161,12 @@ enum filter_mode {
 	FILTER_MODE_OFF = 0,
 	FILTER_MODE_OBSERVE = 1,
 	FILTER_MODE_HIDE = 2,
+};
+
+/* Whose devices are hidden from the host: hide.scope of the config. */
+enum hide_scope {
+	HIDE_SCOPE_USERNS = 0,
+	HIDE_SCOPE_CONTAINER = 1, /* containers without a user namespace of their own, too */
 };
 
 struct event_header {
@@ -289,10 +302,15 @@ struct record_budgets {
 	__u32 padding;
 };
 
-/* One line of the receiver iterator. */
+/* One line of the receiver iterator: a descriptor, and the process that has it. */
 struct receiver_entry {
 	__u64 socket_inode;
-	__u64 userns;
+	__u64 socket_address;
+	__u64
+	    container; /* that the process is in, while the scope is that; USERNS_NONE: the host */
+	__u64 userns;  /* of the credentials that opened the socket */
+	__u64 start_boot_ns;
+	__u64 cgroup_id;
 	__u32 userns_inum;
 	__u32 userns_level;
 	__u32 pid;
@@ -302,7 +320,15 @@ struct receiver_entry {
 	__u32 groups;    /* bit 0: kernel uevents, bit 1: udev's own */
 	__u32 filter_id; /* id of the attached BPF program; 0 none, ~0 a classic filter */
 	__u32 uid;       /* of the credentials that opened the socket */
+	__u32 mntns;
+	__u32 pidns_level; /* 0: the host's */
 	__u32 padding;
+};
+
+/* A uevent socket, as long as it is open: addresses are used again, and in time inodes are. */
+struct receiver_key {
+	__u64 address; /* struct sock */
+	__u64 inode;
 };
 
 /* One line of the process iterator: the user namespace that a process is in. */
@@ -331,7 +357,7 @@ struct openers_entry {
  * is 0 means what it meant before it had a name. Records may change freely.
  */
 
-/* What is known of a user namespace; key: its id. */
+/* What is known of a user namespace, or of a container's pid namespace; key: its id. */
 struct userns_entry {
 	__u64 parent;
 	__u64 first_seen_boot_ns;
@@ -347,7 +373,7 @@ struct userns_entry {
 struct userns_key {
 	__u64 address;
 	__u32 inum;
-	__u32 padding;
+	__u32 is_pid; /* 1: a pid namespace */
 };
 
 /*
@@ -381,7 +407,8 @@ struct call_entry {
 	__u32 state;
 	__u32 flags; /* LO_FLAGS_*, of LOOP_CLR_FD only */
 	__u32 padding;
-	__u64 reserved[3];
+	__u64 claimant; /* who the device will belong to; 0: `userns` */
+	__u64 reserved[2];
 };
 
 /*
@@ -389,7 +416,7 @@ struct call_entry {
  * << 32 | tid.
  */
 struct inflight_entry {
-	__u64 userns;
+	__u64 userns; /* or container: who the device will belong to */
 	__u64 created_diskseq;
 	__u32
 	    created; /* devno of the disk that an `add` uevent announced inside this call; 0 none */
@@ -408,7 +435,8 @@ struct duration_histogram {
 
 /* Written by the agent, read by every program; key 0. */
 struct filter_settings {
-	__u32 mode;        /* enum filter_mode */
+	__u16 mode;        /* enum filter_mode */
+	__u16 scope;       /* enum hide_scope */
 	__u32 part_shift;  /* of the loop driver: minor = number << part_shift */
 	__u32 udev_tgid;   /* the host's udevd: its watch echoes; 0 none */
 	__u32 canary_tgid; /* the agent, while it makes the hooks fire; 0: nobody */

@@ -4,6 +4,7 @@
 #define LOOPWARDEN_IOCTL_BPF_H
 
 #include "budget.bpf.h"
+#include "container.bpf.h"
 #include "loop_command.bpf.h"
 
 /* include/uapi/linux/loop.h */
@@ -76,6 +77,12 @@ static __always_inline void call_end(struct call_entry *call, __u64 token)
 		bpf_map_delete_elem(&calls_by_thread, &token);
 }
 
+/* Who the device belongs to that this call makes or attaches. */
+static __always_inline __u64 claimant_of(const struct call_entry *call)
+{
+	return call->claimant != USERNS_NONE ? call->claimant : call->userns;
+}
+
 static __always_inline bool makes_device(__u32 command)
 {
 	return command == LOOP_COMMAND_LOOP_CTL_ADD || command == LOOP_COMMAND_LOOP_CTL_GET_FREE;
@@ -85,7 +92,7 @@ static __always_inline bool makes_device(__u32 command)
 static __always_inline void announce_call(const struct call_entry *call, __u64 token)
 {
 	struct inflight_entry entry = {
-	    .userns = call->userns,
+	    .userns = claimant_of(call),
 	    .command = call->command,
 	    .devno = call->devno,
 	    .state = call->state,
@@ -97,7 +104,7 @@ static __always_inline void announce_call(const struct call_entry *call, __u64 t
 	}
 	/* Only an unbound device can begin a life: a call that must fail names no pending owner. */
 	if (call->devno && takes_life(call->command) && call->state == LOOP_STATE_UNBOUND)
-		owner_pending(call->devno, call->userns, token, call->loop_address);
+		owner_pending(call->devno, claimant_of(call), token, call->loop_address);
 }
 
 static __always_inline void ioctl_entered(const struct loop_target *target, __u32 command,
@@ -126,6 +133,7 @@ static __always_inline void ioctl_entered(const struct loop_target *target, __u3
 	call->arch = arch;
 	call->file = (__u64)target->file;
 	call->userns = userns_remember(task_userns(task));
+	call->claimant = task_claim(task, call->userns, config);
 	call->loop_address = (__u64)loop;
 	call->devno = target->devno;
 	call->diskseq = 0;
@@ -180,7 +188,7 @@ __weak __noinline __u32 settle_owner(__u32 created, __s64 result, __u64 diskseq,
 		if (result < 0 || (diskseq && diskseq == call->diskseq))
 			owner_withdrawn(devno, token);
 		else
-			owner_committed(devno, call->userns, token, diskseq);
+			owner_committed(devno, claimant_of(call), token, diskseq);
 		break;
 	case LOOP_COMMAND_LOOP_CLR_FD:
 		/*
@@ -201,7 +209,7 @@ __weak __noinline __u32 settle_owner(__u32 created, __s64 result, __u64 diskseq,
 		devno = devno_of_number(result < 0 ? call->argument : result, part_shift);
 		/* Without a listener no `add` was seen; the result says the same. */
 		if (result >= 0 && created != devno)
-			owner_created(devno, call->userns);
+			owner_created(devno, claimant_of(call));
 		break;
 	case LOOP_COMMAND_LOOP_CTL_GET_FREE:
 		/*

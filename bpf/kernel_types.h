@@ -88,6 +88,9 @@ struct user_namespace___count {
 struct pid_namespace {
 	struct user_namespace *user_ns;
 	struct ns_common ns;
+	unsigned int level;
+	struct pid_namespace *parent;
+	struct task_struct *child_reaper;
 };
 struct mnt_namespace {
 	struct user_namespace *user_ns;

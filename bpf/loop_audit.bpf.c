@@ -231,9 +231,13 @@ static __always_inline void receiver_appeared(struct task_struct *task, __u32 fd
 	struct file *file = uevent_socket_of(task, fd);
 	struct receiver_event *record;
 	struct user_namespace *ns;
+	struct socket *socket;
 
 	if (!file || !config || is_canary(config, CANARY_RECEIVER_APPEARANCE))
 		return;
+	/* Before it is known to anybody: the next uevent may be its own container's. */
+	socket = READ(file, private_data);
+	receiver_made(READ(socket, sk), task, config);
 	record = bpf_ringbuf_reserve(&receiver_events, sizeof(*record), 0);
 	if (!record) {
 		count_drop(DROP_REASON_ANNOUNCEMENTS_FULL);

@@ -44,6 +44,9 @@ __weak MAP(BPF_MAP_TYPE_HASH, struct userns_key, __u64, 16384) userns_stamps SEC
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, struct inflight_entry, 8192) inflight SEC(".maps");
 /* Devices that the agent is making for a user namespace: devno → its id. */
 __weak MAP(BPF_MAP_TYPE_HASH, __u32, __u64, 1024) stated_owners SEC(".maps");
+/* Of those that containers without a user namespace opened: their container's id. */
+__weak MAP(BPF_MAP_TYPE_LRU_HASH, struct receiver_key, __u64, 4096) receiver_containers
+    SEC(".maps");
 /* Cookies of the receivers on the allow-list. */
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, __u32, 1024) allowed_receivers SEC(".maps");
 

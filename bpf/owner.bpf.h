@@ -17,6 +17,11 @@
 /* Instead of USERNS_INITIAL, for a namespace that has its number without being it. */
 #define USERNS_NUMBER_TAKEN (1ULL << 52 | USERNS_INITIAL)
 
+static __always_inline bool is_container_id(__u64 id)
+{
+	return id >> CONTAINER_ID_BITS == CONTAINER_IDS >> CONTAINER_ID_BITS;
+}
+
 /*
  * The namespace's id: ns_id where the kernel has it. Elsewhere inums and addresses are reused, so
  * the id is the boot time at which (inum, address) was first seen.
@@ -40,6 +45,9 @@ static __always_inline __u64 userns_id(struct user_namespace *ns)
 	if (known)
 		return *known;
 	id = bpf_ktime_get_boot_ns();
+	/* For a quarter of an hour, after 104 days. */
+	if (is_container_id(id))
+		id -= 1ULL << CONTAINER_ID_BITS;
 	if (!bpf_map_update_elem(&userns_stamps, &key, &id, BPF_NOEXIST))
 		return id;
 	/*
@@ -139,7 +147,7 @@ static __always_inline void owner_created(__u32 devno, __u64 creator)
 	if (!entry)
 		return;
 	stated = bpf_map_lookup_elem(&stated_owners, &devno);
-	if (stated && creator == USERNS_INITIAL)
+	if (stated && (creator == USERNS_INITIAL || is_container_id(creator)))
 		creator = *stated;
 	entry->holder = USERNS_NONE;
 	entry->pending = USERNS_NONE;

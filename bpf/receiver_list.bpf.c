@@ -5,7 +5,7 @@
  * not: the credentials that opened the socket, and whose filter is on it.
  */
 #include "maps.bpf.h"
-#include "owner.bpf.h"
+#include "container.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -52,7 +52,11 @@ int list_receivers(struct bpf_iter__task_file *context)
 		bpf_probe_read_kernel(&word, sizeof(word), groups);
 	ns = READ(file, f_cred, user_ns);
 	entry.socket_inode = READ(file, f_inode, i_ino);
+	entry.socket_address = plain_address(sock);
+	entry.container = task_container(task, filter_settings());
 	entry.userns = userns_id(ns);
+	entry.start_boot_ns = READ(task, group_leader, start_boottime);
+	entry.cgroup_id = READ(task, cgroups, dfl_cgrp, kn, id);
 	entry.userns_inum = READ(ns, ns.inum);
 	entry.userns_level = READ(ns, level);
 	entry.pid = READ(task, tgid);
@@ -62,6 +66,8 @@ int list_receivers(struct bpf_iter__task_file *context)
 	entry.groups = word;
 	entry.filter_id = filter_id_of(sock);
 	entry.uid = READ(file, f_cred, euid.val);
+	entry.mntns = READ(task, nsproxy, mnt_ns, ns.inum);
+	entry.pidns_level = READ(task_pid_namespace(task), level);
 	bpf_seq_write(context->meta->seq, &entry, sizeof(entry));
 	return 0;
 }

@@ -34,6 +34,20 @@ static __always_inline struct user_namespace *task_userns(struct task_struct *ta
 	return READ(task, cred, user_ns);
 }
 
+/*
+ * The namespace of the process id as the process itself sees it (task_active_pid_ns in
+ * kernel/pid.c).
+ */
+static __always_inline struct pid_namespace *task_pid_namespace(struct task_struct *task)
+{
+	struct pid *pid = READ(task, thread_pid);
+	__u32 level = READ(pid, level);
+	struct upid *at = (void *)pid + bpf_core_field_offset(pid->numbers) +
+			  level * bpf_core_type_size(struct upid);
+
+	return READ(at, ns);
+}
+
 static __always_inline struct inflight_entry *inflight_lookup(struct task_struct *task)
 {
 	__u64 token = task_token(task);

@@ -3,13 +3,13 @@
  * The verdict on one delivery of one uevent to one receiver: hide it if and only if the device has
  * an owner that is not the initial user namespace, and the receiver's user namespace is not that
  * owner nor one of its ancestors below the initial one, and the receiver is not on the allow-list.
+ * Where the owner is a container without a user namespace, the same of the receiver's container.
  * Decided by the device's owner, never by the emitter.
  */
 #ifndef LOOPWARDEN_VERDICT_BPF_H
 #define LOOPWARDEN_VERDICT_BPF_H
 
-#include "owner.bpf.h"
-#include "task.bpf.h"
+#include "container.bpf.h"
 #include "uevent_text.bpf.h"
 
 /*
@@ -57,9 +57,11 @@ static __always_inline bool is_udevd(struct task_struct *task, __u32 udev_tgid)
  * LOOP_CTL_GET_FREE, or the open of a node that had no device.
  */
 static __always_inline void learn_creator(struct uevent *event, struct task_struct *task,
-					  struct inflight_entry *call)
+					  struct inflight_entry *call,
+					  const struct filter_settings *config)
 {
-	owner_created(event->name.devno, userns_remember(task_userns(task)));
+	owner_created(event->name.devno,
+		      task_claim(task, userns_remember(task_userns(task)), config));
 	if (!call)
 		return;
 	call->created = event->name.devno;
@@ -96,7 +98,7 @@ static __always_inline void resolve_uevent(struct uevent *event,
 	if (event->name.action == UEVENT_ACTION_ADD && !event->fields.synthetic &&
 	    (event->name.whole_disk || event->fields.subsystem == UEVENT_SUBSYSTEM_BDI) &&
 	    event->from_kernel)
-		learn_creator(event, task, call);
+		learn_creator(event, task, call, config);
 
 	if (call)
 		follow_call(event, call, task);
@@ -132,6 +134,11 @@ static __always_inline bool examine_uevent(struct uevent *event,
 		return false;
 	event->fields = uevent_fields(event->text, event->form, &event->name);
 	resolve_uevent(event, config);
+	/* Owned since the scope was another: it is the host's as long as it is not that again. */
+	if (is_container_id(event->ownership.owner) && config->scope != HIDE_SCOPE_CONTAINER) {
+		event->ownership.owner = USERNS_INITIAL;
+		event->ownership.rule = RULE_INITIAL_OWNER;
+	}
 	return true;
 }
 
@@ -167,14 +174,17 @@ __weak __noinline int is_ancestor(__u64 ancestor, __u64 id)
 static __always_inline enum rule receiver_rule(struct ownership ownership, struct sock *sock,
 					       const struct filter_settings *config)
 {
+	__u64 receiver = USERNS_NONE, cookie;
 	struct user_namespace *ns;
-	__u64 receiver, cookie;
 
 	if (!is_owned(ownership))
 		return ownership.rule;
 	ns = READ(sock, sk_socket, file, f_cred, user_ns);
-	if (ns && READ(ns, level) > 0) {
+	if (ns && READ(ns, level) > 0)
 		receiver = userns_id(ns);
+	else if (is_container_id(ownership.owner))
+		receiver = receiver_container(sock);
+	if (receiver != USERNS_NONE) {
 		if (receiver == ownership.owner)
 			return RULE_RECEIVER_OWNS;
 		if (is_ancestor(receiver, ownership.owner))

@@ -158,6 +158,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<ProcessExecutable>("processExecutable"),
 	    Export<ProcessText>("processText"),
 	    Export<ProcessNamespace>("processNamespace"),
+	    Export<RunsExecutable>("runsExecutable"),
 	    Export<ListNamespaces>("listNamespaces"),
 	    Export<NotifyService>("notifyService"),
 	    Export<ClaimLoop>("claimLoop"),

@@ -3,7 +3,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <climits>
@@ -32,8 +34,8 @@ std::string FolderArgument(const Napi::CallbackInfo &info)
 std::string KindArgument(const Napi::CallbackInfo &info, size_t index)
 {
 	std::string kind = PathArgument(info, index, "kind");
-	if (kind != "mnt" && kind != "user")
-		ThrowRange(info.Env(), "kind must be mnt or user");
+	if (kind != "mnt" && kind != "user" && kind != "pid")
+		ThrowRange(info.Env(), "kind must be mnt, user or pid");
 	return "/ns/" + kind;
 }
 
@@ -71,6 +73,27 @@ uint32_t InumOf(const std::string &path)
 	return stat(path.c_str(), &status) ? 0 : static_cast<uint32_t>(status.st_ino);
 }
 
+// A path as it is seen from that root, symbolic links and all.
+UniqueFd OpenIn(const char *folder, const std::string &path)
+{
+	UniqueFd root(open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	struct open_how how = {};
+	how.flags = O_PATH | O_CLOEXEC;
+	how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+	if (!root)
+		return UniqueFd();
+	return UniqueFd(
+	    static_cast<int>(syscall(SYS_openat2, root.Get(), path.c_str(), &how, sizeof(how))));
+}
+
+// The very file, whatever either mount namespace calls it.
+bool AreSame(const UniqueFd &one, const UniqueFd &other)
+{
+	struct stat first, second;
+	return one && other && !fstat(one.Get(), &first) && !fstat(other.Get(), &second) &&
+	       first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 // Pairs: pid and inum.
 std::vector<uint32_t> InumsOfAll(const std::string &kind)
 {
@@ -104,6 +127,20 @@ Napi::Value ProcessText(const Napi::CallbackInfo &info)
 	std::string text;
 	RunPrivileged([&] { text = TextOf(path); });
 	return Napi::String::New(info.Env(), text);
+}
+
+Napi::Value RunsExecutable(const Napi::CallbackInfo &info)
+{
+	std::string process = FolderArgument(info) + "/exe";
+	std::string path = PathArgument(info, 1, "path");
+	bool same = false;
+	RunPrivileged([&] {
+		UniqueFd running(open(process.c_str(), O_PATH | O_CLOEXEC));
+		// The agent may have another root than the host's first process, whom not every kernel shows.
+		same = AreSame(running, OpenIn("/", path)) ||
+		       AreSame(running, OpenIn("/proc/1/root", path));
+	});
+	return Napi::Boolean::New(info.Env(), same);
 }
 
 Napi::Value ProcessNamespace(const Napi::CallbackInfo &info)

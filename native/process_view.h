@@ -8,9 +8,10 @@
 namespace loopwarden
 {
 
-// For all four see NativeAddon.
+// For all see NativeAddon.
 Napi::Value ProcessExecutable(const Napi::CallbackInfo &info);
 Napi::Value ProcessText(const Napi::CallbackInfo &info);
+Napi::Value RunsExecutable(const Napi::CallbackInfo &info);
 Napi::Value ProcessNamespace(const Napi::CallbackInfo &info);
 Napi::Value ListNamespaces(const Napi::CallbackInfo &info);
 

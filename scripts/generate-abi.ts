@@ -12,7 +12,7 @@ const OBJECT = 'dist/bpf/abi.o';
 const DECODER = 'src/kernel/abi.ts';
 const HASH_HEADER = 'bpf/layout_hash.h';
 /** Structs the agent also writes into maps. */
-const WRITTEN = new Set(['filter_settings', 'owner_entry', 'record_budgets']);
+const WRITTEN = new Set(['filter_settings', 'owner_entry', 'receiver_key', 'record_budgets']);
 /** Structs of the maps that programs of another version go on with. */
 const STATE = new Set(['userns_entry', 'userns_key', 'owner_entry', 'call_entry', 'inflight_entry']);
 

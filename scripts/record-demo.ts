@@ -137,6 +137,7 @@ async function ask(): Promise<void> {
       ...each,
       socketInode: words(each.socketInode),
       userns: words((each as { userns?: unknown }).userns),
+      container: words((each as { container?: unknown }).container),
     })),
   );
   recorder.note('loopfs', (await statistics()) ?? null);

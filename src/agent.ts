@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { createAggregatePath } from './aggregate-path.js';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
+import { receiverRulesOf } from './config/receiver-rule.js';
 import { createDeviceMaker } from './devices/device-making.js';
 import { loopName } from './devices/devno.js';
 import { createInventory, thisHost } from './devices/inventory.js';
@@ -25,6 +26,7 @@ import type { DecodedBatch } from './events/decode.js';
 import { type Gap, measureGap, openEventRing } from './events/ring.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
+import { cgroupPathsOf } from './identity/process-cgroup.js';
 import { createContainerResolver } from './identity/resolver.js';
 import { dropCapabilities, NODE_CAPABILITIES } from './kernel/capabilities.js';
 import { readDrops } from './kernel/counters.js';
@@ -37,13 +39,16 @@ import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkRoot } from './kernel/permission.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { PROGRAM_ITERATOR } from './kernel/program-names.js';
-import { openReceivers, RECEIVER_CLASSES, RECEIVER_ITERATOR } from './kernel/receivers.js';
+import { RECEIVER_CLASSES } from './kernel/receiver-class.js';
+import { openReceivers, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { loopPartShift } from './kernel/settings.js';
 import { type Loading, loadKernelSide, waitUntilLoadable } from './kernel-loading.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import { openNodeHiding } from './node-hiding.js';
 import type { PassedListener } from './notify/passed-listener.js';
+import { createAllowList } from './policy/allow-list.js';
+import { type HandOver, handOversOfScope } from './policy/hand-over.js';
 import { createReaper } from './reaper.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
@@ -168,7 +173,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     { owners, userns: kernel.map('userns') },
     registry,
     containers,
-    thisHost(namespaceUse),
+    thisHost(namespaceUse, native),
   );
   const delivery = () =>
     kernel.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
@@ -177,14 +182,30 @@ async function assemble(parts: Parts): Promise<Agent> {
     programIterator: iterators[PROGRAM_ITERATOR],
     delivery,
     allowedCookies: kernel.map('allowed_receivers'),
-    allow: config.receivers.allow,
-    ownInode: () => kernel.listener.inode,
+    containers: kernel.map('receiver_containers'),
+    placeOf: (entry) => containers.containerOf(entry),
+    ruleFor: (entry) =>
+      // Without a rule nobody's cgroup needs to be looked up.
+      rules.length === 0
+        ? undefined
+        : allowList.ruleFor({
+            ...entry,
+            container: containers.containerOf(entry),
+            cgroups: () => cgroupPathsOf(native, entry) ?? [],
+          }),
+    own: () => kernel.listener,
     filtering: () => filter.mode() !== 'off',
     networkNamespace: kernel.networkNamespace,
   });
   cleanup.add(() => receivers.close());
   const processes = openProcesses(iterators[PROCESS_ITERATOR]);
   cleanup.add(() => processes.close());
+  const rules = config.receivers.allow.flatMap((text) => receiverRulesOf(text));
+  const allowList = createAllowList({
+    rules,
+    runsExecutable: (pid, path) => native.runsExecutable(pid, path),
+    usernsOf: processes.usernsOf,
+  });
   const filter = openFilter(native, {
     settings: kernel.map('settings'),
     announcements: kernel.map('receiver_events'),
@@ -230,10 +251,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     creatorOf: (devno) => creatorOf(owners, devno),
     written: () => written,
     settle: nodes.settle,
-    handOver({ device, action }) {
-      log.info({ device: device.name, action }, 'handed over to the host');
-      handToHost(device.name, action);
-    },
+    handOver,
   });
 
   const drops = (): Record<string, number> => readDrops(kernel.map('drop_counts'));
@@ -322,16 +340,23 @@ async function assemble(parts: Parts): Promise<Agent> {
   });
   cleanup.add(() => pages.close());
 
-  registry.seed(listLoops(), readOwners(owners));
+  const loops = listLoops();
+  registry.seed(loops, readOwners(owners));
   // An error after this leaves no filter behind, unless an earlier agent's was there already.
   cleanup.add(() => void (started || !loading?.isFirst || receivers.detachAll()));
-  if (kernel.quarantine) trail.recordAgent('quarantine', { quarantine: kernel.quarantine });
+  const { quarantine, scopeBefore } = kernel.earlier;
+  if (quarantine) trail.recordAgent('quarantine', { quarantine });
   for (const foreign of pins.foreignRings) recordGap(foreign, measureGap(native, foreign));
   for (const foreign of pins.foreignAggregates) recordGap(foreign, measureAggregateGap(foreign));
   // An agent that is killed before leaves them to the next: told twice is better than never.
   if (pins.foreignRings.length > 0) await auditLog.flush();
   pins.dropOtherLayouts();
   filter.setMode(config.filter.mode);
+  if (scopeBefore === 'container' && config.hide.scope === 'userns')
+    handOversOfScope(
+      loops.flatMap(({ devno }) => registry.get(devno) ?? []),
+      readOwners(owners),
+    ).forEach(handOver);
   // All is open. A process of loopfs that is started again needs its own from here.
   const left = dropCapabilities(
     native,
@@ -401,7 +426,8 @@ async function assemble(parts: Parts): Promise<Agent> {
     }
   }
 
-  function handToHost(name: string, action: 'add' | 'change'): void {
+  function handOver({ device: { name }, action }: HandOver): void {
+    log.info({ device: name, action }, 'handed over to the host');
     try {
       triggerUevent(name, action);
     } catch (error) {

@@ -21,9 +21,10 @@ import { checkDriverTypes, checkPermission } from './kernel/permission.js';
 import { openPins, type Pinnable } from './kernel/pins.js';
 import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { describeBuild, hashObjects, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
-import { forgetReceiver, ownNetworkNamespace, RECEIVER_ITERATOR } from './kernel/receivers.js';
+import { forgetReceiver } from './kernel/receiver-access.js';
+import { ownNetworkNamespace, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { refuseSecondAgent } from './kernel/second-agent.js';
-import { changeSettings, loopPartShift } from './kernel/settings.js';
+import { changeSettings, loopPartShift, readScope } from './kernel/settings.js';
 import { recoverOwners } from './owner-recovery.js';
 
 export interface Loading {
@@ -120,7 +121,8 @@ function load(
       log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
     const aside = pins.keep(programs);
     // Before the switch: what an earlier agent's programs did, these are to do from their first call.
-    changeSettings(programs.map('settings'), { mode: config.filter.mode });
+    const scopeBefore = readScope(programs.map('settings'));
+    changeSettings(programs.map('settings'), { mode: config.filter.mode, scope: config.hide.scope });
     setBudgets(programs.map('record_budgets'), {
       ringBytes: programs.map('events').maxEntries,
       recordsPerSecond: config.limits.records_per_second,
@@ -148,7 +150,7 @@ function load(
     pins.keepForAgent(
       new Map<string, Pinnable>([[LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM)], ...iterators]),
     );
-    const report = { ...reportOf([...extra, programs]), quarantine };
+    const report = { ...reportOf([...extra, programs]), quarantine, scopeBefore };
     // Last: without it nobody goes on with the rest.
     keepLoadReport(programs.map(LOAD_REPORT), report);
     whenDone(() => forgetReceiver(programs.map('allowed_receivers'), hooks.listener().cookie));

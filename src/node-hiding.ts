@@ -5,7 +5,7 @@ import type { Config } from './config/schema.js';
 import { createDeviceNodes, type DeviceNodes, restoreNodes } from './devices/devnodes.js';
 import { openDevtmpfs } from './devices/devtmpfs.js';
 import { openNodeRecords } from './devices/node-records.js';
-import { ownerClass, ownerOf, readOwner } from './devices/owners.js';
+import { isOwned, type OwnerClass, ownerClass, ownerOf, readOwner } from './devices/owners.js';
 import type { Device } from './devices/registry.js';
 import { isBound, listLoops, nodesOf } from './devices/sysfs.js';
 import type { BpfMap, NativeAddon } from './kernel/native.js';
@@ -37,9 +37,11 @@ export function openNodeHiding(native: NativeAddon, options: NodeHidingOptions):
   if (hides) devtmpfs.check();
   const records = openNodeRecords(statePath);
   // Of a device without a file nobody reads anything, and the host may be given its number at any time (LOOP_CTL_GET_FREE).
+  const hiddenOwners: readonly OwnerClass[] =
+    config.hide.scope === 'container' ? ['userns', 'container'] : ['userns'];
   const isHidden = (disk: string): boolean => {
     if (options.filterMode() !== 'hide' || !isBound(disk)) return false;
-    return ownerOf(readOwner(owners, nodesOf(disk).get(disk) ?? 0), true).class === 'userns';
+    return hiddenOwners.includes(ownerOf(readOwner(owners, nodesOf(disk).get(disk) ?? 0), true).class);
   };
   const nodes = createDeviceNodes(devtmpfs, records, { nodesOf, isHidden }, (device, error) =>
     log.error({ err: error, device }, 'the nodes of a device are not as they are to be'),
@@ -47,8 +49,8 @@ export function openNodeHiding(native: NativeAddon, options: NodeHidingOptions):
   /** Most events are of the host's own devices. */
   const mayConcern = ({ devno, name }: Pick<Device, 'devno' | 'name'>): boolean => {
     const entry = readOwner(owners, devno);
-    const isOwned = [entry?.holder, entry?.creator].some((id) => ownerClass(id ?? 0n) === 'userns');
-    return isOwned || nodes.hidden() > 0 || records.get(name) !== undefined;
+    const isSomebodys = [entry?.holder, entry?.creator].some((id) => isOwned(ownerClass(id ?? 0n)));
+    return isSomebodys || nodes.hidden() > 0 || records.get(name) !== undefined;
   };
 
   return {

@@ -11,7 +11,7 @@ import { minorOf, parseDevno } from './devices/devno.js';
 import type { DeviceNodes } from './devices/devnodes.js';
 import type { Inventory } from './devices/inventory.js';
 import type { Openers } from './devices/openers.js';
-import type { DeviceView } from './devices/view.js';
+import { type DeviceView, ownerIdOf } from './devices/view.js';
 import { reasonOf } from './errors.js';
 import type { ReapCounts, ReapMode } from './policy/reap-modes.js';
 import { createReaping } from './policy/reaping.js';
@@ -54,7 +54,8 @@ export function createReaper(options: ReaperOptions): Reaper {
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
 
-  const tell = (device: DeviceView, command: string, after: bigint | undefined): void =>
+  const tell = (device: DeviceView, command: string, after: bigint | undefined): void => {
+    const before = ownerIdOf(device.owner);
     trail.record({
       bootNs: trail.bootNow(),
       kind: 'agent',
@@ -70,11 +71,12 @@ export function createReaper(options: ReaperOptions): Reaper {
         },
       }),
       owner: {
-        ...(device.owner.userns && { before: device.owner.userns.id }),
+        ...(before !== undefined && { before }),
         ...(after !== undefined && { after }),
       },
       rule: 'owner_gone',
     });
+  };
 
   const fail = (device: DeviceView, what: string, result: ReleaseResult): void => {
     counts[result === 'busy' || result === 'armed' ? 'busy' : 'failed']++;
@@ -88,7 +90,7 @@ export function createReaper(options: ReaperOptions): Reaper {
     inventory
       .orphans()
       .find(
-        (now) => now.name === name && now.diskseq === diskseq && now.owner.userns?.id === owner.userns?.id,
+        (now) => now.name === name && now.diskseq === diskseq && ownerIdOf(now.owner) === ownerIdOf(owner),
       );
 
   const detach = async (device: DeviceView): Promise<boolean> => {

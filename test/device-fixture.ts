@@ -25,6 +25,7 @@ export function deviceReport(more: Partial<DeviceReport> = {}): DeviceReport {
       class: 'userns',
       as: 'holder',
       userns: { id: 77n, inum: 4_026_532_101, level: 1, ownerUid: 1000, alive: true },
+      pidns: null,
     },
     orphan: false,
     attachedBy: { pid: 100, comm: 'losetup', uid: 100_000 },
@@ -41,7 +42,7 @@ export function hostDevice(more: Partial<DeviceReport> = {}): DeviceReport {
   return deviceReport({
     name: 'loop4',
     devno: '7:4',
-    owner: { class: 'initial', as: 'holder', userns: null },
+    owner: { class: 'initial', as: 'holder', userns: null, pidns: null },
     attachedBy: null,
     attachedBootNs: null,
     container: null,
@@ -59,7 +60,7 @@ export function freeDevice(more: Partial<DeviceReport> = {}): DeviceReport {
     state: 'unbound',
     backing: null,
     sizeBytes: 0,
-    owner: { class: 'unknown', as: null, userns: null },
+    owner: { class: 'unknown', as: null, userns: null, pidns: null },
     ...more,
   });
 }

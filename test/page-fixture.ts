@@ -252,8 +252,8 @@ export function deviceView(
       file: { devno: '8:1', inode: BigInt(1000 + number) },
     },
     owner: of
-      ? { class: 'userns', as: 'holder', userns: userns ?? null }
-      : { class: 'initial', as: 'holder', userns: null },
+      ? { class: 'userns', as: 'holder', userns: userns ?? null, pidns: null }
+      : { class: 'initial', as: 'holder', userns: null, pidns: null },
     orphan: false,
     attachedBy: { pid: 2000 + number * 13, comm: of ? 'losetup' : 'mount', uid: of?.uid ?? 0 },
     attachedBootNs: 5_000_000_000n,
@@ -324,6 +324,7 @@ export function tellStory(fixture: PageFixture, nowMs = Date.now()): void {
         class: 'userns',
         as: 'holder',
         userns: { id: 5n, inum: gone.inum, level: 1, ownerUid: gone.uid, alive: false },
+        pidns: null,
       },
     });
   for (let number = 64; number < 72; number++)
@@ -334,7 +335,7 @@ export function tellStory(fixture: PageFixture, nowMs = Date.now()): void {
         attachedBy: null,
         container: null,
         sizeBytes: 0,
-        owner: { class: 'unknown', as: null, userns: null },
+        owner: { class: 'unknown', as: null, userns: null, pidns: null },
       }),
     );
 

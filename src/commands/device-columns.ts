@@ -120,7 +120,7 @@ const OWNER_COLUMNS: readonly DeviceColumn[] = [
   { name: 'STATE', description: 'bound (to a file) or unbound', text: ({ state }) => state },
   {
     name: 'OWNER',
-    description: 'host, userns, orphan (its user namespace is gone) or unknown',
+    description: 'host, userns, container (rootful), orphan (its namespace is gone) or unknown',
     text: ownerWord,
     paint: ({ orphan }, { red }) => (orphan ? red : undefined),
   },
@@ -172,6 +172,12 @@ const OWNER_COLUMNS: readonly DeviceColumn[] = [
     text: ({ owner }) => number(owner.userns?.ownerUid),
   },
   {
+    name: 'PIDNS',
+    description: 'number (inum) of the pid namespace of the rootful container that owns it',
+    right: true,
+    text: ({ owner }) => number(owner.pidns?.inum),
+  },
+  {
     name: 'HIDDEN',
     description: 'whether the host’s udev gets no event of it',
     text: ({ hidden }) => yesNo(hidden),
@@ -220,7 +226,7 @@ export function inBytes(columns: readonly DeviceColumn[]): DeviceColumn[] {
   );
 }
 
-/** `host`, `userns`, `orphan` or `unknown`: one word for a person. */
+/** `host`, `userns`, `container`, `orphan` or `unknown`: one word for a person. */
 export function ownerWord({ owner, orphan }: DeviceReport): string {
   if (orphan) return 'orphan';
   return owner.class === 'initial' ? 'host' : owner.class;

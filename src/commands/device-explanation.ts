@@ -112,9 +112,11 @@ function attachedBy({ attachedBy: by, state }: DeviceReport): string {
 }
 
 function ownerSentence({ owner, orphan }: DeviceReport): string {
-  const { userns } = owner;
+  const { userns, pidns } = owner;
+  const state = orphan ? ', which is gone: an orphan' : '';
+  if (pidns)
+    return `the rootful container in pid namespace ${pidns.inum} (id ${pidns.id}, level ${pidns.level}), as ${owner.as}${state}`;
   if (!userns)
     return owner.class === 'initial' ? `the host, as ${owner.as}` : 'unknown, treated as the host’s';
-  const state = orphan ? ', which is gone: an orphan' : '';
   return `user namespace ${userns.inum} (id ${userns.id}, of uid ${userns.ownerUid}, level ${userns.level}), as ${owner.as}${state}`;
 }

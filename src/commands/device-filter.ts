@@ -1,4 +1,6 @@
 /** Which devices are shown. */
+
+import { isOwned } from '../devices/owners.js';
 import { createError } from '../errors.js';
 import type { DeviceReport } from '../web/agent-api.js';
 import { isContainerOf } from './container-filter.js';
@@ -25,15 +27,14 @@ export function deviceFilter(options: Readonly<Record<string, unknown>>): Device
 }
 
 function isInteresting({ state, owner }: DeviceReport): boolean {
-  return state === 'bound' || owner.class === 'userns';
+  return state === 'bound' || isOwned(owner.class);
 }
 
 function isOwnedBy(device: DeviceReport, wish: OwnerWish): boolean {
-  // An orphan's owner is a user namespace that is gone.
-  if ('word' in wish)
-    return wish.word === 'userns' ? device.owner.class === 'userns' : ownerWord(device) === wish.word;
-  const { userns } = device.owner;
-  return userns !== null && [String(userns.inum), String(userns.id)].includes(wish.userns);
+  // An orphan's owner is a namespace that is gone.
+  if ('word' in wish) return wish.word === device.owner.class || ownerWord(device) === wish.word;
+  const namespace = device.owner.userns ?? device.owner.pidns;
+  return namespace !== null && [String(namespace.inum), String(namespace.id)].includes(wish.userns);
 }
 
 function parseState(text: unknown): string | undefined {

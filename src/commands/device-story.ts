@@ -112,7 +112,7 @@ export function createStory(name: string): Story {
         : `uevent “${command}” was delivered to the host`;
     tell(
       event,
-      `${what} (rule ${rule}: ${ruleWords(rule)})`,
+      `${what} (rule ${rule}: ${ruleWords(rule, ownerClass(usernsIdOf(event.owner?.before)))})`,
       verdict === 'hide' ? 'hidden' : 'plain',
       `${verdict} ${rule} ${command}`,
     );

@@ -1,12 +1,15 @@
 /** A diagnosis for a person. */
 import type { Colors } from './color.js';
+import { alignedTable } from './column-table.js';
 import type { Diagnosis } from './diagnosis.js';
 import type { MendReport } from './mends.js';
+import { RECEIVER_COLUMNS } from './receiver-columns.js';
 import { table } from './table.js';
 
 export function renderDiagnosis(
   { kernel, hooks, agent, receivers, degraded, mends, config }: Diagnosis,
   colors: Colors,
+  columns?: number,
 ): string {
   const sections = [
     `kernel ${kernel.release}`,
@@ -34,7 +37,13 @@ export function renderDiagnosis(
     sections.push(
       '',
       'receivers',
-      table(receivers.map(({ command, pid, class: kind, why }) => [`  ${command}[${pid}]`, kind, why])),
+      indented(
+        alignedTable(receivers, RECEIVER_COLUMNS, {
+          headings: true,
+          colors,
+          columns: columns && columns - INDENT.length,
+        }),
+      ),
     );
   if (mends.length > 0) sections.push('', 'host', ...mends.map((mend) => mendWords(mend, colors)));
   sections.push('', 'degraded');
@@ -47,6 +56,10 @@ export function renderDiagnosis(
   );
   return sections.join('\n');
 }
+
+const INDENT = '  ';
+
+const indented = (text: string): string => text.replaceAll(/^/gm, INDENT);
 
 /** States are words of ours: nothing from outside is looked for. */
 function painted(text: string, { green, red }: Colors): string {

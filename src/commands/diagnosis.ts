@@ -132,7 +132,7 @@ function degradations(kernel: KernelFeatures, answer: AgentAnswer): Degradation[
     )
       list.push({
         what: `${receiver.command} (pid ${receiver.pid}) gets every uevent: ${receiver.why}`,
-        mend: 'restart it while the agent runs, or name its executable in receivers.allow if it may see everything',
+        mend: 'restart it while the agent runs, or name it in receivers.allow if it may see everything',
       });
   return list;
 }

@@ -24,6 +24,7 @@ export const doctor: Command = {
       text,
       { mendHost },
       { chooseColors },
+      { terminalColumns },
     ] = await Promise.all([
       import('../kernel/features.js'),
       import('../kernel/native.js'),
@@ -32,6 +33,7 @@ export const doctor: Command = {
       import('./diagnosis-text.js'),
       import('./mends.js'),
       import('./color.js'),
+      import('./table.js'),
     ]);
     const native = loadNative();
     checkPermission(native);
@@ -43,7 +45,7 @@ export const doctor: Command = {
     const mends = await mendHost(patient, options.fix === true);
     const answer = await diagnosis.askAgent(agent);
     const found = diagnosis.diagnose(probeKernel(native), answer, loaded, mends);
-    print(json ? found : text.renderDiagnosis(found, chooseColors(options.color)));
+    print(json ? found : text.renderDiagnosis(found, chooseColors(options.color), terminalColumns()));
     const isWell =
       found.hooks.every(({ state }) => state !== 'failed' && state !== 'unsupported') &&
       mends.every(({ mended }) => mended !== false);

@@ -1,10 +1,11 @@
 /** Which events are shown. */
 import { FILTER_MODES } from '../config/schema.js';
-import { USERNS_INITIAL } from '../devices/owners.js';
+import { isOwned, ownerClass } from '../devices/owners.js';
 import { createError } from '../errors.js';
 import { LOOP_COMMAND_NAMES, UEVENT_ACTION_NAMES } from '../kernel/abi.js';
 import { isContainerOf } from './container-filter.js';
 import { type EventText, parseEvent, timeOfLine } from './event-text.js';
+import { usernsIdOf } from './event-words.js';
 import { type OwnerWish, parseOwner } from './owner-filter.js';
 import { parseTime } from './time-option.js';
 
@@ -15,7 +16,7 @@ export interface EventFilter {
   untilMs: number | undefined;
 }
 
-export const EVENT_OWNER_WORDS = ['host', 'userns', 'unknown'] as const;
+export const EVENT_OWNER_WORDS = ['host', 'userns', 'container', 'unknown'] as const;
 /** What else than an ioctl a line may tell. */
 const LIFE_COMMANDS = ['release'];
 const UEVENT_COMMANDS = [...UEVENT_ACTION_NAMES.values()].map((name) => name.toLowerCase());
@@ -79,14 +80,11 @@ function ownerTest(wish: OwnerWish | undefined): Test | undefined {
       );
   return ({ owner }) => {
     if (owner === undefined) return false;
-    const ids = [owner.before, owner.after].map((id) => String(id ?? 0));
     // Whoever it was before or is after; of a release both count, too.
-    const owned = ids.some((id) => id !== '0' && id !== String(USERNS_INITIAL));
-    if (wish.word === 'userns') return owned;
-    if (owned) return false;
-    return wish.word === 'host'
-      ? ids.includes(String(USERNS_INITIAL))
-      : !ids.includes(String(USERNS_INITIAL));
+    const classes = [owner.before, owner.after].map((id) => ownerClass(usernsIdOf(id)));
+    if (wish.word === 'userns' || wish.word === 'container') return classes.includes(wish.word);
+    if (classes.some(isOwned)) return false;
+    return (wish.word === 'host') === classes.includes('initial');
   };
 }
 

@@ -42,11 +42,12 @@ export function settingsWords({ config }: EventText): string {
   ].join(', ');
 }
 
-/** Whose a device is, from the id of a user namespace. */
+/** Whose a device is, from the id of its owner. */
 export function ownerWords(id: number | string | undefined, { caller }: EventText): string {
   const kind = ownerClass(usernsIdOf(id));
   if (kind === 'initial') return 'the host';
   if (kind === 'unknown') return 'nobody that was seen';
+  if (kind === 'container') return `the rootful container of id ${id}`;
   const inum = String(caller?.userns?.id) === String(id) ? caller?.userns?.inum : undefined;
   return inum === undefined ? `the user namespace of id ${id}` : `user namespace ${inum}`;
 }

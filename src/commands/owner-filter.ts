@@ -1,7 +1,7 @@
 /** `--owner`: a word, or the number of a user namespace. */
 import { createError } from '../errors.js';
 
-export const OWNER_WORDS = ['host', 'userns', 'orphan', 'unknown'] as const;
+export const OWNER_WORDS = ['host', 'userns', 'container', 'orphan', 'unknown'] as const;
 type OwnerWord = (typeof OWNER_WORDS)[number];
 
 export type OwnerWish = { word: OwnerWord } | { userns: string };

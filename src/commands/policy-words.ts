@@ -1,6 +1,7 @@
 /** A config in words: what the agent will do, and what of it somebody may not have meant. */
 import { existsSync } from 'node:fs';
 import type { LoadedConfig } from '../config/load.js';
+import { receiverRulesOf } from '../config/receiver-rule.js';
 import type { Config } from '../config/schema.js';
 import { HOOKS } from '../kernel/hooks.js';
 import { outputWarnings, outputWords } from './output-words.js';
@@ -16,6 +17,7 @@ export function describePolicy({ config, origins }: LoadedConfig): PolicyWords {
   return {
     policy: [
       { about: 'uevents', words: FILTER[config.filter.mode] },
+      { about: 'scope', words: SCOPE[config.hide.scope] },
       { about: 'exempt', words: exempt(config) },
       { about: 'audit', words: audit(config) },
       { about: 'audit also', words: outputWords(config.audit) },
@@ -48,11 +50,17 @@ const FILTER: Record<Config['filter']['mode'], string> = {
   off: 'all are delivered, and no filter is attached',
 };
 
+const SCOPE: Record<Config['hide']['scope'], string> = {
+  userns: 'what a rootful container owns is the host’s: it has no user namespace of its own',
+  container:
+    'rootful containers count as owners, too: processes of the initial user namespace whose pid and mount namespaces are not the host’s; not those in the host’s pid namespace, nor services with a mount namespace of their own',
+};
+
 function exempt({ receivers }: Config): string {
   const { allow } = receivers;
   return allow.length === 0
     ? 'no listener: receivers.allow is empty'
-    : `listeners of ${allow.join(', ')} get everything`;
+    : `listeners that meet ${allow.flatMap((entry) => receiverRulesOf(entry).map(({ text }) => text)).join(', ')} get everything`;
 }
 
 function audit({ audit: { path, kinds, max_line_bytes: most } }: Config): string {
@@ -91,8 +99,13 @@ function warnings({ filter, receivers, audit: log, http, limits, hooks }: Config
   return [
     ...(filter.mode === 'off' ? ['filter.mode is off: the host’s udev opens containers’ devices'] : []),
     ...receivers.allow
-      .filter((path) => !existsSync(path))
+      .filter((entry) => entry.startsWith('/') && !existsSync(entry))
       .map((path) => `receivers.allow: there is no ${path} here`),
+    ...receivers.allow
+      .filter((entry) => entry.startsWith('userns:'))
+      .map(
+        (entry) => `receivers.allow: ${entry} is good until that user namespace ends, and then for nobody`,
+      ),
     ...(log.kinds.includes('ioctl')
       ? []
       : ['audit.kinds lacks ioctl: who attached what is not written down']),

@@ -5,8 +5,8 @@ import { containerWord } from './container-word.js';
 
 /** A container, a user namespace, or the host. */
 export interface LoopUser {
-  /** What it is known by: `docker/web`, `userns 4026532101`, `host`, `unknown`. */
-  kind: 'container' | 'userns' | 'host' | 'unknown';
+  /** What it is known by: `docker/web`, `userns 4026532101`, `pidns 4026532102`, `host`, `unknown`. */
+  kind: 'container' | 'userns' | 'pidns' | 'host' | 'unknown';
   container: ActivityRow['container'];
   userns: { id: bigint; inum: number } | null;
   devices: number;
@@ -32,7 +32,7 @@ export const DEFAULT_USER_COLUMNS: readonly string[] = [
 export const USER_COLUMNS: readonly Column<LoopUser>[] = [
   {
     name: 'WHO',
-    description: 'container, user namespace (its number), host, or unknown',
+    description: 'container, user or pid namespace (its number), host, or unknown',
     shrinks: { to: 16 },
     text: whoText,
     paint: ({ orphans, kind }, { red, bold }) =>
@@ -42,7 +42,8 @@ export const USER_COLUMNS: readonly Column<LoopUser>[] = [
     name: 'USERNS',
     description: 'number of the user namespace, of a container the latest',
     right: true,
-    text: ({ userns, kind }) => (userns && kind !== 'host' && userns.inum > 0 ? String(userns.inum) : ''),
+    text: ({ userns, kind }) =>
+      userns && kind !== 'host' && kind !== 'pidns' && userns.inum > 0 ? String(userns.inum) : '',
   },
   count('DEVICES', 'devices that it owns now', ({ devices }) => devices),
   count('BOUND', 'of them, those with a backing file', ({ bound }) => bound),
@@ -67,8 +68,8 @@ export const USER_COLUMNS: readonly Column<LoopUser>[] = [
 
 export function whoText({ kind, container, userns }: LoopUser): string {
   if (container) return containerWord(container);
-  if (kind !== 'userns') return kind;
-  return userns && userns.inum > 0 ? `userns ${userns.inum}` : `userns id ${userns?.id ?? '?'}`;
+  if (kind !== 'userns' && kind !== 'pidns') return kind;
+  return userns && userns.inum > 0 ? `${kind} ${userns.inum}` : `${kind} id ${userns?.id ?? '?'}`;
 }
 
 function count(name: string, description: string, value: (user: LoopUser) => number): Column<LoopUser> {

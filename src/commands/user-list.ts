@@ -1,5 +1,5 @@
 /** What `loopwarden top` does. */
-import { USERNS_INITIAL } from '../devices/owners.js';
+import { type OwnerClass, ownerClass } from '../devices/owners.js';
 import { createError, EXIT, type ExitCode } from '../errors.js';
 import { isContainer } from '../identity/container.js';
 import type { ActivityReport } from '../sinks/activity.js';
@@ -77,29 +77,29 @@ export function joinUsers(devices: readonly DeviceReport[], { rows }: ActivityRe
     return user;
   };
   for (const { container, userns, total, perSecond } of rows) {
-    const isHost = String(userns.id) === String(USERNS_INITIAL);
-    const user = demand(container, container ? userns : isHost ? null : userns, kindOf(container, isHost));
+    const kind = kindOf(container, ownerClass(BigInt(userns.id)));
+    const user = demand(container, kind === 'host' ? null : userns, kind);
     user.userns = { id: BigInt(userns.id), inum: userns.inum };
     Object.assign(user, { total, perSecond });
   }
   for (const { container, owner, state, orphan } of devices) {
     const own = container && isContainer(container) ? container : null;
-    const isHost = owner.class === 'initial';
-    const kind = own ? 'container' : owner.class === 'unknown' ? 'unknown' : kindOf(null, isHost);
-    const user = demand(own, owner.userns, kind);
+    const namespace = owner.userns ?? owner.pidns;
+    const user = demand(own, namespace, kindOf(own, owner.class));
     user.devices++;
     if (state === 'bound') user.bound++;
     if (orphan) user.orphans++;
-    user.userns ??= owner.userns && { id: BigInt(owner.userns.id), inum: owner.userns.inum };
+    user.userns ??= namespace && { id: BigInt(namespace.id), inum: namespace.inum };
     // The activity of a namespace that only sent uevents knows no number.
-    if (user.userns?.inum === 0 && owner.userns) user.userns.inum = owner.userns.inum;
+    if (user.userns?.inum === 0 && namespace) user.userns.inum = namespace.inum;
   }
   return [...users.values()];
 }
 
-function kindOf(container: LoopUser['container'], isHost: boolean): LoopUser['kind'] {
+function kindOf(container: LoopUser['container'], owner: OwnerClass): LoopUser['kind'] {
   if (container) return 'container';
-  return isHost ? 'host' : 'userns';
+  if (owner === 'initial') return 'host';
+  return owner === 'container' ? 'pidns' : owner;
 }
 
 /** A device that nobody has anything to do with makes nobody a user. */

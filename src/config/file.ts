@@ -51,7 +51,14 @@ function readKey(source: Source, section: string, { name, at, value }: NamedPair
   const where = place(source, at);
   const entry = findKey(`${section}.${name}`) ?? refuseKey(`${section}.${name}`, where);
   const { line } = source.lines.linePos(at.range?.[0] ?? 0);
-  return checkSetting(entry, plainValue(source, value), `${source.path}:${line}`, place(source, value ?? at));
+  const placeOf = (item: number | undefined): string => place(source, itemOf(value, item) ?? value ?? at);
+  return checkSetting(entry, plainValue(source, value), `${source.path}:${line}`, placeOf);
+}
+
+function itemOf(value: Node | null, item: number | undefined): Node | undefined {
+  return isSeq(value) && item !== undefined
+    ? ((value.items[item] as Node | undefined) ?? undefined)
+    : undefined;
 }
 
 interface NamedPair {

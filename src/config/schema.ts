@@ -10,6 +10,7 @@ import { OUTPUT_NAMES } from '../sinks/audit-output.js';
 import { AUDIT_KINDS } from '../sinks/audit-record.js';
 import { SCHEMA_NAMES } from '../sinks/audit-schema.js';
 import { parseSyslogAddress } from '../sinks/syslog-address.js';
+import { parseReceiverRules } from './receiver-rule.js';
 
 declare module 'zod' {
   interface GlobalMeta {
@@ -19,6 +20,7 @@ declare module 'zod' {
 }
 
 export const FILTER_MODES = ['off', 'observe', 'hide'] as const;
+export const HIDE_SCOPES = ['userns', 'container'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 const absolutePath = z
@@ -34,6 +36,11 @@ const pathOrNone = z
 
 const count = (least: number, most: number) => z.int().min(least).max(most);
 
+const receiverRule = z.string().superRefine((text, context) => {
+  const rules = parseReceiverRules(text);
+  if (typeof rules === 'string') context.addIssue({ code: 'custom', message: rules });
+});
+
 export const configSchema = z.strictObject({
   filter: z.strictObject({
     mode: z.enum(FILTER_MODES).default('hide').meta({
@@ -43,6 +50,10 @@ export const configSchema = z.strictObject({
     }),
   }),
   hide: z.strictObject({
+    scope: z.enum(HIDE_SCOPES).default('userns').meta({
+      description:
+        'Whose devices are hidden: those of user namespaces, or of containers without one, too (rootful ones); docs/rootful.md',
+    }),
     devnode: z.boolean().default(false).meta({
       description:
         'Whether the nodes of hidden devices with a file are out of the host’s /dev as well, so that who scans it finds nothing; not for containers that share it',
@@ -255,11 +266,10 @@ export const configSchema = z.strictObject({
     scan_interval_ms: count(100, 3_600_000).default(10_000).meta({
       description: 'Milliseconds between two searches for uevent sockets that no event announced',
     }),
-    allow: z
-      .array(absolutePath)
-      .max(256)
-      .default([])
-      .meta({ description: 'Executables whose uevent sockets get everything' }),
+    allow: z.array(receiverRule).max(256).default([]).meta({
+      description:
+        'Listeners that get everything: an executable’s path, unit:NAME, cgroup:/PATH, container:NAME, userns:NUMBER, preset:incusd or preset:csi-drivers; docs/receivers.md',
+    }),
   }),
   metrics: z.strictObject({
     device_info: z.boolean().default(true).meta({

@@ -10,12 +10,28 @@ export interface Setting {
   origin: string;
 }
 
-/** @throws ERR_CONFIG_VALUE when the schema does not take the value. */
-export function checkSetting(entry: ConfigKey, value: unknown, origin: string, where = origin): Setting {
+/**
+ * `placeOf`: where the value is for who reads an error; of a list, where that item is.
+ *
+ * @throws ERR_CONFIG_VALUE when the schema does not take the value.
+ */
+export function checkSetting(
+  entry: ConfigKey,
+  value: unknown,
+  origin: string,
+  placeOf: (item: number | undefined) => string = () => origin,
+): Setting {
   const result = entry.schema.safeParse(value);
   if (result.success && value !== undefined) return { key: entry.key, value: result.data, origin };
-  const details = { key: entry.key, value: show(value), reason: reasonFor(entry, result.error?.issues[0]) };
-  throw createError('ERR_CONFIG_VALUE', details, { where });
+  const issue = result.error?.issues[0];
+  const [at] = issue?.path ?? [];
+  const item = Array.isArray(value) && typeof at === 'number' ? at : undefined;
+  const wrong = item === undefined ? value : (value as unknown[])[item];
+  throw createError(
+    'ERR_CONFIG_VALUE',
+    { key: entry.key, value: show(wrong), reason: reasonFor(entry, issue) },
+    { where: placeOf(item) },
+  );
 }
 
 /** Text from the environment or a flag becomes the key's type; what does not fit stays text and is refused later. */

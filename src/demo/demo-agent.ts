@@ -13,7 +13,7 @@ import { createEventPath } from '../event-path.js';
 import { openAccounts } from '../events/accounts.js';
 import { decodeBatch } from '../events/decode.js';
 import { readDrops } from '../kernel/counters.js';
-import { RECEIVER_CLASSES } from '../kernel/receivers.js';
+import { RECEIVER_CLASSES } from '../kernel/receiver-class.js';
 import { createActivity } from '../sinks/activity.js';
 import { openAuditSink } from '../sinks/audit-sink.js';
 import { createAuditTrail } from '../sinks/audit-trail.js';

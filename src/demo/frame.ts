@@ -6,7 +6,7 @@ import * as z from 'zod';
 import type { Container } from '../identity/container.js';
 import { RUNTIMES, SOURCES } from '../identity/container.js';
 import { HOOK_NAMES, LINK_KINDS } from '../kernel/hooks.js';
-import { RECEIVER_CLASSES } from '../kernel/receivers.js';
+import { RECEIVER_CLASSES, RECEIVER_SHARES } from '../kernel/receiver-class.js';
 
 /** Raised when frames change; records have the hash of their layout besides. */
 export const FORMAT = 1;
@@ -82,6 +82,11 @@ const receiverSchema = z.strictObject({
   usernsLevel: count,
   netns: count,
   uid: count,
+  /** Recordings of before have none of these four. */
+  container: u64.default(0n),
+  place: containerSchema.nullable().default(null),
+  gets: z.enum(RECEIVER_SHARES).default('host'),
+  rule: text.nullable().default(null),
   class: z.enum(RECEIVER_CLASSES),
   why: text,
 });

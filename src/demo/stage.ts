@@ -97,6 +97,7 @@ export function createStage({ header, frames }: Recording): Stage {
           cgroup: '',
         },
       containerOfUserns: () => undefined,
+      containerOfPidns: () => undefined,
     },
     ring: () => ring,
     receivers: () => receivers,

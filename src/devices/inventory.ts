@@ -1,9 +1,10 @@
 /** What devices there are, and whose: asked by scrapes, the API and the commands. */
 import type { ContainerResolver } from '../identity/resolver.js';
 import type { UsernsEntry } from '../kernel/abi.js';
-import type { BpfMap } from '../kernel/native.js';
-import { isInUse, type NamespaceUse, type NamespaceWalk } from './namespace-use.js';
-import { ownerOf, readOwners, readUserNamespaces } from './owners.js';
+import type { BpfMap, NativeAddon } from '../kernel/native.js';
+import { isContainerInUse, isInUse, type NamespaceUse, type NamespaceWalk } from './namespace-use.js';
+import { populatedPidNamespaces } from './namespaces.js';
+import { isOwned, ownerClass, ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
 import { listLoops, readLoop, type SysfsLoop } from './sysfs.js';
 import { type DeviceView, type Ownership, viewDevice } from './view.js';
@@ -31,9 +32,13 @@ export interface HostView {
 /** The walk is the dear part; a namespace that died is noticed this much later. */
 const USERS_MAX_AGE_MS = 5000;
 
-export function thisHost(use: Pick<NamespaceUse, 'walk'>): HostView {
+export function thisHost(
+  use: Pick<NamespaceUse, 'walk'>,
+  native: Pick<NativeAddon, 'listNamespaces'>,
+): HostView {
   let walk: NamespaceWalk | undefined;
   let walkedAtMs = 0;
+  let pids: Set<number> | undefined;
   return {
     listLoops,
     readLoop,
@@ -41,9 +46,14 @@ export function thisHost(use: Pick<NamespaceUse, 'walk'>): HostView {
       if (walk === undefined || performance.now() - walkedAtMs > maxAgeMs) {
         walk = use.walk();
         walkedAtMs = performance.now();
+        pids = undefined;
       }
       const latest = walk;
-      return (id, known) => isInUse(known.get(id), latest);
+      return (id, known) => {
+        if (ownerClass(id) !== 'container') return isInUse(known.get(id), latest);
+        pids ??= populatedPidNamespaces(native);
+        return isContainerInUse(id, known, latest, pids);
+      };
     },
   };
 }
@@ -51,13 +61,13 @@ export function thisHost(use: Pick<NamespaceUse, 'walk'>): HostView {
 export function createInventory(
   maps: { owners: BpfMap; userns: BpfMap },
   registry: Registry,
-  containers: Pick<ContainerResolver, 'containerOfUserns'>,
+  containers: Pick<ContainerResolver, 'containerOfUserns' | 'containerOfPidns'>,
   host: HostView,
 ): Inventory {
   const ownershipAt = (maxAgeMs: number): Ownership => {
     const owners = readOwners(maps.owners);
     const ids = new Set([...owners.values()].flatMap(({ holder, creator }) => [holder, creator]));
-    const someOwned = [...owners.values()].some((entry) => ownerOf(entry, true).class === 'userns');
+    const someOwned = [...owners.values()].some((entry) => isOwned(ownerOf(entry, true).class));
     const inUse = someOwned ? host.lookForUsers(maxAgeMs) : () => true;
     const userNamespaces = readUserNamespaces(maps.userns);
     const living = new Set([...ids].filter((id) => inUse(id, userNamespaces)));
@@ -69,8 +79,10 @@ export function createInventory(
     const shown = viewDevice(loop, now, registry);
     const life = registry.get(loop.devno)?.life;
     // Of a life older than the agent: kept from when somebody first asks.
-    if (shown.state === 'bound' && life && life.container === undefined && shown.owner.userns?.alive) {
-      life.container = containers.containerOfUserns(shown.owner.userns.inum);
+    const { userns, pidns } = shown.owner;
+    if (shown.state === 'bound' && life && life.container === undefined) {
+      if (userns?.alive) life.container = containers.containerOfUserns(userns.inum);
+      if (pidns?.alive) life.container = containers.containerOfPidns(pidns.inum);
       shown.container = life.container ?? null;
     }
     return shown;

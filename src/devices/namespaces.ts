@@ -1,13 +1,22 @@
-/** Which user namespaces have a process in them, by /proc: what a recording keeps of it. */
+/** Which namespaces have a process in them, by /proc. */
 import type { UsernsEntry } from '../kernel/abi.js';
 import type { NativeAddon } from '../kernel/native.js';
+import { ownerClass } from './owners.js';
 
 /**
  * Inums of the user namespaces of all processes. One that lives on only through a bind mount or an open descriptor
  * is not among them.
  */
 export function populatedUserNamespaces(native: Pick<NativeAddon, 'listNamespaces'>): Set<number> {
-  const pairs = native.listNamespaces('user');
+  return inumsOf(native.listNamespaces('user'));
+}
+
+/** The same of pid namespaces, which have at least their first process until they end. */
+export function populatedPidNamespaces(native: Pick<NativeAddon, 'listNamespaces'>): Set<number> {
+  return inumsOf(native.listNamespaces('pid'));
+}
+
+function inumsOf(pairs: Buffer): Set<number> {
   const inums = new Set<number>();
   for (let at = 0; at < pairs.length; at += 8) inums.add(pairs.readUInt32LE(at + 4));
   return inums;
@@ -17,10 +26,11 @@ export function populatedUserNamespaces(native: Pick<NativeAddon, 'listNamespace
 export function livingUserNamespaces(
   known: ReadonlyMap<bigint, UsernsEntry>,
   populated: ReadonlySet<number>,
+  populatedPids: ReadonlySet<number> = new Set(),
 ): Set<bigint> {
   const living = new Set<bigint>();
   for (const [id, { inum }] of newestOfEachInum(known)) {
-    if (!populated.has(inum)) continue;
+    if (!(ownerClass(id) === 'container' ? populatedPids : populated).has(inum)) continue;
     for (let at = id; at !== 0n && !living.has(at); at = known.get(at)?.parent ?? 0n) living.add(at);
   }
   return living;

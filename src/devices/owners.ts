@@ -15,9 +15,13 @@ import { readLoop, type SysfsLoop } from './sysfs.js';
 /** USERNS_INITIAL and USERNS_NONE of bpf/event.h. */
 export const USERNS_INITIAL = 3n;
 export const USERNS_NONE = 0n;
+/** CONTAINER_ID_BITS and CONTAINER_IDS of bpf/event.h. */
+const CONTAINER_ID_BITS = 40n;
+const CONTAINER_IDS = 0x1fffn;
 
-export type OwnerClass = 'initial' | 'userns' | 'unknown';
-export const OWNER_CLASSES: readonly OwnerClass[] = ['initial', 'userns', 'unknown'];
+/** `container`: one that has no user namespace of its own, named by its pid namespace (hide.scope: container). */
+export type OwnerClass = 'initial' | 'userns' | 'container' | 'unknown';
+export const OWNER_CLASSES: readonly OwnerClass[] = ['initial', 'userns', 'container', 'unknown'];
 
 export type OwnerRole = 'holder' | 'creator';
 
@@ -41,7 +45,13 @@ export function ownerOf(entry: OwnerEntry | undefined, bound: boolean): Owner {
 
 export function ownerClass(owner: bigint): OwnerClass {
   if (owner === USERNS_NONE) return 'unknown';
+  if (owner >> CONTAINER_ID_BITS === CONTAINER_IDS) return 'container';
   return owner === USERNS_INITIAL ? 'initial' : 'userns';
+}
+
+/** Somebody else's than the host's: hidden from it, if the scope is so. */
+export function isOwned(owner: OwnerClass): boolean {
+  return owner === 'userns' || owner === 'container';
 }
 
 /** All entries, by devno. */
@@ -56,7 +66,7 @@ export function readOwners(map: BpfMap): Map<number, OwnerEntry> {
   );
 }
 
-/** All known user namespaces, by id. */
+/** All known user namespaces, and pid namespaces of containers, by id. */
 export function readUserNamespaces(map: BpfMap): Map<bigint, UsernsEntry> {
   const { count, keys, values } = map.entries();
   const view = viewOf(values);

@@ -17,7 +17,7 @@ import {
   VERDICT,
 } from '../kernel/abi.js';
 import { loopName } from './devno.js';
-import { ownerOf, USERNS_INITIAL, USERNS_NONE } from './owners.js';
+import { isOwned, ownerClass, ownerOf, USERNS_INITIAL, USERNS_NONE } from './owners.js';
 import type { SysfsLoop } from './sysfs.js';
 
 export interface Life {
@@ -138,8 +138,8 @@ export function createRegistry(partShift: number): Registry {
         device.diskseq = loop.diskseq;
         device.life = bound ? adoptedLife(loop, entry?.holder ?? USERNS_NONE) : undefined;
         device.host = {
-          sawDevice: ownerOf(entry, false).class !== 'userns',
-          sawLife: bound && ownerOf(entry, bound).class !== 'userns',
+          sawDevice: !isOwned(ownerOf(entry, false).class),
+          sawLife: bound && !isOwned(ownerOf(entry, bound).class),
         };
       }
     },
@@ -179,12 +179,17 @@ function endLife(device: Device): Life | undefined {
 function lifeOf(record: IoctlEvent, path: string | undefined, container: Container | undefined): Life {
   return {
     diskseq: record.after.diskseq,
-    holder: record.caller.userns.id,
+    holder: isContainer(record) ? record.ownerAfter : record.caller.userns.id,
     caller: record.caller,
     container,
     ...stateOf(record.after, path ?? ''),
     beganBootNs: record.header.bootNs,
   };
+}
+
+/** The caller is in one that has no user namespace of its own: only the owner says so. */
+function isContainer({ ownerAfter }: IoctlEvent): boolean {
+  return ownerClass(ownerAfter) === 'container';
 }
 
 function updateLife(life: Life, { after }: IoctlEvent, path: string | undefined): void {

@@ -2,7 +2,7 @@
 import type { Container } from '../identity/container.js';
 import type { OwnerEntry, UsernsEntry } from '../kernel/abi.js';
 import { devnoText } from './devno.js';
-import { type OwnerClass, type OwnerRole, ownerOf } from './owners.js';
+import { isOwned, type OwnerClass, type OwnerRole, ownerOf } from './owners.js';
 import type { Life, Registry } from './registry.js';
 import type { SysfsLoop } from './sysfs.js';
 
@@ -11,6 +11,14 @@ export interface UsernsView {
   inum: number;
   level: number;
   ownerUid: number;
+  alive: boolean;
+}
+
+/** Of a container that has no user namespace of its own. */
+export interface PidnsView {
+  id: bigint;
+  inum: number;
+  level: number;
   alive: boolean;
 }
 
@@ -38,8 +46,15 @@ export interface DeviceView {
   readOnly: boolean;
   partitions: string[];
   backing: BackingView | null;
-  owner: { class: OwnerClass; as: OwnerRole | null; userns: UsernsView | null };
-  /** The owner's user namespace is gone. */
+  owner: {
+    class: OwnerClass;
+    as: OwnerRole | null;
+    /** Null unless the class is `userns`. */
+    userns: UsernsView | null;
+    /** Null unless it is `container`. */
+    pidns: PidnsView | null;
+  };
+  /** The owner's namespace is gone. */
   orphan: boolean;
   /** Who attached the backing file, if the agent saw it. */
   attachedBy: { pid: number; comm: string; uid: number } | null;
@@ -53,6 +68,11 @@ export interface Ownership {
   owners: ReadonlyMap<number, OwnerEntry>;
   userNamespaces: ReadonlyMap<bigint, UsernsEntry>;
   living: ReadonlySet<bigint>;
+}
+
+/** Undefined: the owner is the host, or not known. */
+export function ownerIdOf({ userns, pidns }: DeviceView['owner']): bigint | undefined {
+  return (userns ?? pidns)?.id;
 }
 
 export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Registry): DeviceView {
@@ -73,8 +93,9 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
       class: owner.class,
       as: owner.as,
       userns: owner.class === 'userns' ? viewUserns(owner.id, ownership) : null,
+      pidns: owner.class === 'container' ? viewPidns(owner.id, ownership) : null,
     },
-    orphan: owner.class === 'userns' && !ownership.living.has(owner.id),
+    orphan: isOwned(owner.class) && !ownership.living.has(owner.id),
     attachedBy:
       life?.caller && backing ? { pid: life.caller.pid, comm: life.caller.comm, uid: life.caller.uid } : null,
     attachedBootNs: life?.caller && backing ? life.beganBootNs : null,
@@ -96,6 +117,11 @@ function viewBacking(
     directIo: dio,
     file: seen ? { devno: devnoText(life.backing.dev), inode: life.backing.inode } : null,
   };
+}
+
+function viewPidns(id: bigint, { userNamespaces, living }: Ownership): PidnsView {
+  const known = userNamespaces.get(id);
+  return { id, inum: known?.inum ?? 0, level: known?.level ?? 0, alive: living.has(id) };
 }
 
 function viewUserns(id: bigint, { userNamespaces, living }: Ownership): UsernsView {

@@ -1,7 +1,7 @@
 /** A living process of a namespace: what it is in, one that has ended was in too. */
 import type { NativeAddon } from '../kernel/native.js';
 
-export type NamespaceKind = 'mnt' | 'user';
+export type NamespaceKind = 'mnt' | 'user' | 'pid';
 
 /** In the host's namespaces, also where the agent has a mount namespace of its own. */
 export const HOST_PID = 1;
@@ -17,12 +17,16 @@ export interface NamespaceMembers {
 type ProcessView = Pick<NativeAddon, 'listNamespaces' | 'processNamespace' | 'processText'>;
 
 export function createNamespaceMembers(native: ProcessView): NamespaceMembers {
-  let members: Record<NamespaceKind, Map<number, number>> = { mnt: new Map(), user: new Map() };
+  let members: Record<NamespaceKind, Map<number, number>> = {
+    mnt: new Map(),
+    user: new Map(),
+    pid: new Map(),
+  };
   let walkedAtMs = Number.NEGATIVE_INFINITY;
   return {
     cgroupText(kind, inum) {
       if (performance.now() - walkedAtMs > WALK_INTERVAL_MS) {
-        members = { mnt: walk(native, 'mnt'), user: walk(native, 'user') };
+        members = { mnt: walk(native, 'mnt'), user: walk(native, 'user'), pid: walk(native, 'pid') };
         walkedAtMs = performance.now();
       }
       const pid = members[kind].get(inum);

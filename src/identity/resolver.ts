@@ -11,7 +11,7 @@ import { identifyCgroup } from './cgroup-path.js';
 import { createClockMap } from './clock-map.js';
 import { type CgroupIdentity, type Container, isContainer, type Source } from './container.js';
 import { lookUpName, type Named } from './names.js';
-import { createNamespaceMembers, HOST_PID } from './namespace-member.js';
+import { createNamespaceMembers, HOST_PID, type NamespaceKind } from './namespace-member.js';
 import { cgroupPathsOf, type ProcessIdentity, parseCgroups } from './process-cgroup.js';
 
 /** Of a record's caller. */
@@ -25,6 +25,8 @@ export interface ContainerResolver {
   containerOf(caller: CallerPlace): Container;
   /** That of a process in the user namespace with this inum; undefined if there is none now. */
   containerOfUserns(inum: number): Container | undefined;
+  /** The same of a pid namespace. */
+  containerOfPidns(inum: number): Container | undefined;
 }
 
 export interface ContainerResolverOptions {
@@ -100,6 +102,11 @@ export function createContainerResolver({
     return forProcess(caller, path === undefined ? gone(caller) : describe(path));
   };
 
+  const memberContainer = (kind: NamespaceKind, inum: number): Container | undefined => {
+    const text = members.cgroupText(kind, inum);
+    return text === undefined ? undefined : describe(bestOf(parseCgroups(text)), 'namespace');
+  };
+
   return {
     containerOf(caller) {
       const known = byCgroup.get(caller.cgroupId);
@@ -107,10 +114,8 @@ export function createContainerResolver({
       const process = byProcess.get(caller.startBootNs);
       return process?.pid === caller.pid ? process.container : resolve(caller);
     },
-    containerOfUserns(inum) {
-      const text = members.cgroupText('user', inum);
-      return text === undefined ? undefined : describe(bestOf(parseCgroups(text)), 'namespace');
-    },
+    containerOfUserns: (inum) => memberContainer('user', inum),
+    containerOfPidns: (inum) => memberContainer('pid', inum),
   };
 }
 

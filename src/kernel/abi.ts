@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0x1555579fb2311c77n;
+export const LAYOUT_HASH = 0x46f7bf75effe1126n;
 /** Of the sizes of the state: every version of one hash goes on with the same maps. */
 export const STATE_HASH = 0x79f8a353ed75fc5an;
 
@@ -206,6 +206,16 @@ export const FILTER_MODE_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'OFF'],
   [1, 'OBSERVE'],
   [2, 'HIDE'],
+]);
+
+/** `enum hide_scope` */
+export const HIDE_SCOPE = {
+  USERNS: 0,
+  CONTAINER: 1,
+} as const;
+export const HIDE_SCOPE_NAMES: ReadonlyMap<number, string> = new Map([
+  [0, 'USERNS'],
+  [1, 'CONTAINER'],
 ]);
 
 /** `enum canary` */
@@ -437,7 +447,11 @@ export function readReceiverEvent(view: DataView, at: number): ReceiverEvent {
 /** `struct receiver_entry` */
 export interface ReceiverEntry {
   socketInode: bigint;
+  socketAddress: bigint;
+  container: bigint;
   userns: bigint;
+  startBootNs: bigint;
+  cgroupId: bigint;
   usernsInum: number;
   usernsLevel: number;
   pid: number;
@@ -447,22 +461,50 @@ export interface ReceiverEntry {
   groups: number;
   filterId: number;
   uid: number;
+  mntns: number;
+  pidnsLevel: number;
 }
-export const RECEIVER_ENTRY_SIZE = 56;
+export const RECEIVER_ENTRY_SIZE = 96;
 export function readReceiverEntry(view: DataView, at: number): ReceiverEntry {
   return {
     socketInode: view.getBigUint64(at, true),
-    userns: view.getBigUint64(at + 8, true),
-    usernsInum: view.getUint32(at + 16, true),
-    usernsLevel: view.getUint32(at + 20, true),
-    pid: view.getUint32(at + 24, true),
-    fd: view.getInt32(at + 28, true),
-    netns: view.getUint32(at + 32, true),
-    portid: view.getUint32(at + 36, true),
-    groups: view.getUint32(at + 40, true),
-    filterId: view.getUint32(at + 44, true),
-    uid: view.getUint32(at + 48, true),
+    socketAddress: view.getBigUint64(at + 8, true),
+    container: view.getBigUint64(at + 16, true),
+    userns: view.getBigUint64(at + 24, true),
+    startBootNs: view.getBigUint64(at + 32, true),
+    cgroupId: view.getBigUint64(at + 40, true),
+    usernsInum: view.getUint32(at + 48, true),
+    usernsLevel: view.getUint32(at + 52, true),
+    pid: view.getUint32(at + 56, true),
+    fd: view.getInt32(at + 60, true),
+    netns: view.getUint32(at + 64, true),
+    portid: view.getUint32(at + 68, true),
+    groups: view.getUint32(at + 72, true),
+    filterId: view.getUint32(at + 76, true),
+    uid: view.getUint32(at + 80, true),
+    mntns: view.getUint32(at + 84, true),
+    pidnsLevel: view.getUint32(at + 88, true),
   };
+}
+
+/** `struct receiver_key` */
+export interface ReceiverKey {
+  address: bigint;
+  inode: bigint;
+}
+export const RECEIVER_KEY_SIZE = 16;
+export function readReceiverKey(view: DataView, at: number): ReceiverKey {
+  return {
+    address: view.getBigUint64(at, true),
+    inode: view.getBigUint64(at + 8, true),
+  };
+}
+export function writeReceiverKey(value: ReceiverKey): Buffer {
+  const bytes = Buffer.alloc(16);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setBigUint64(0, value.address, true);
+  view.setBigUint64(8, value.inode, true);
+  return bytes;
 }
 
 /** `struct process_entry` */
@@ -604,12 +646,14 @@ export function readUsernsEntry(view: DataView, at: number): UsernsEntry {
 export interface UsernsKey {
   address: bigint;
   inum: number;
+  isPid: number;
 }
 export const USERNS_KEY_SIZE = 16;
 export function readUsernsKey(view: DataView, at: number): UsernsKey {
   return {
     address: view.getBigUint64(at, true),
     inum: view.getUint32(at + 8, true),
+    isPid: view.getUint32(at + 12, true),
   };
 }
 
@@ -665,6 +709,7 @@ export interface CallEntry {
   arch: number;
   state: number;
   flags: number;
+  claimant: bigint;
 }
 export const CALL_ENTRY_SIZE = 104;
 export function readCallEntry(view: DataView, at: number): CallEntry {
@@ -681,6 +726,7 @@ export function readCallEntry(view: DataView, at: number): CallEntry {
     arch: view.getUint32(at + 64, true),
     state: view.getUint32(at + 68, true),
     flags: view.getUint32(at + 72, true),
+    claimant: view.getBigUint64(at + 80, true),
   };
 }
 
@@ -721,6 +767,7 @@ export function readDurationHistogram(view: DataView, at: number): DurationHisto
 /** `struct filter_settings` */
 export interface FilterSettings {
   mode: number;
+  scope: number;
   partShift: number;
   udevTgid: number;
   canaryTgid: number;
@@ -728,7 +775,8 @@ export interface FilterSettings {
 export const FILTER_SETTINGS_SIZE = 16;
 export function readFilterSettings(view: DataView, at: number): FilterSettings {
   return {
-    mode: view.getUint32(at, true),
+    mode: view.getUint16(at, true),
+    scope: view.getUint16(at + 2, true),
     partShift: view.getUint32(at + 4, true),
     udevTgid: view.getUint32(at + 8, true),
     canaryTgid: view.getUint32(at + 12, true),
@@ -737,7 +785,8 @@ export function readFilterSettings(view: DataView, at: number): FilterSettings {
 export function writeFilterSettings(value: FilterSettings): Buffer {
   const bytes = Buffer.alloc(16);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(0, value.mode, true);
+  view.setUint16(0, value.mode, true);
+  view.setUint16(2, value.scope, true);
   view.setUint32(4, value.partShift, true);
   view.setUint32(8, value.udevTgid, true);
   view.setUint32(12, value.canaryTgid, true);

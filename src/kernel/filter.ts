@@ -22,27 +22,37 @@ export interface FilterOptions {
   onOutcome: (outcome: AttachOutcome) => void;
 }
 
-/** A new receiver is filtered at once by the addon's thread; who it is may be found out a moment later. */
-const REFRESH_DELAY_MS = 20;
+/**
+ * A new receiver is filtered at once by the addon's thread. Whether it may hear everything is found out as soon: of many that
+ * come together, for the first one at once and then for all.
+ */
+const REFRESH_INTERVAL_MS = 20;
 
 export function openFilter(native: NativeAddon, options: FilterOptions): Filter {
   const { settings, delivery, receivers, hooks } = options;
   let mode: FilterModeName = 'off';
   let udevTgid = 0;
   let timer: NodeJS.Timeout | undefined;
+  let refreshedAtMs = Number.NEGATIVE_INFINITY;
 
   const watch = native.watchReceivers(options.announcements, null, (outcome) => {
     options.onOutcome(outcome);
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      refresh();
-    }, REFRESH_DELAY_MS);
+    const waitMs = refreshedAtMs + REFRESH_INTERVAL_MS - performance.now();
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        refresh();
+      },
+      Math.max(0, waitMs),
+    );
   });
 
   function refresh(): void {
     receivers.scan();
     udevTgid = receivers.udevTgid();
     changeSettings(settings, { udevTgid });
+    // Now: a search takes long where there are many processes, and must not fill the agent's time.
+    refreshedAtMs = performance.now();
   }
 
   return {

@@ -30,8 +30,8 @@ export interface KernelSide {
   readonly outcomes: ReadonlyMap<HookName, readonly HookOutcome[]>;
   /** What the load has loaded, with what the verifier walked. */
   readonly programs: LoadReport['programs'];
-  /** What the load has set aside, if it has. */
-  readonly quarantine: LoadReport['quarantine'];
+  /** What the load found of an earlier one. */
+  readonly earlier: Pick<LoadReport, 'quarantine' | 'scopeBefore'>;
   /** The host's, by its inum. */
   readonly networkNamespace: number;
   readonly listener: UeventListener;
@@ -82,7 +82,7 @@ function open(native: NativeAddon, pinRoot: string, cleanup: Cleanup): KernelSid
     gates,
     outcomes,
     programs: report.programs,
-    quarantine: report.quarantine,
+    earlier: report,
     networkNamespace: report.networkNamespace,
     listener,
     listenerProgram,

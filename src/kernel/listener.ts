@@ -1,7 +1,7 @@
 /** The agent's own ear for uevents; where there are no trampolines they are seen to be emitted by it. */
 import type { HookLink } from './hooks.js';
 import type { BpfMap, BpfProgram, NativeAddon, UeventListener } from './native.js';
-import { allowReceiver } from './receivers.js';
+import { allowReceiver } from './receiver-access.js';
 
 /** On the agent's listener whatever link uevents are seen by: a second agent finds the first by it. */
 export const LISTENER_PROGRAM = 'uevent_emission_socket';

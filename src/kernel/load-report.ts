@@ -4,6 +4,7 @@
  */
 import type { HookName, HookOutcome } from './hooks.js';
 import type { BpfMap } from './native.js';
+import type { HideScopeName } from './settings.js';
 
 /** The pinned map. */
 export const LOAD_REPORT = 'load_report';
@@ -18,6 +19,8 @@ export interface LoadReport {
   programs: readonly { name: string; verifiedInstructions: number }[];
   /** The host's, by its inum: the agent may be in one of its own. */
   networkNamespace: number;
+  /** What hide.scope was before. */
+  scopeBefore?: HideScopeName;
   /** A pinned map that could not be believed, for the audit log. */
   quarantine?: Quarantine | undefined;
 }

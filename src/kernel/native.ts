@@ -322,10 +322,15 @@ export interface NativeAddon {
    * proc is mounted so that one sees only one's own processes (hidepid).
    */
   processText(pid: number, name: 'comm' | 'cgroup' | 'stat'): string;
+  /**
+   * Whether what the process runs is the very file (device and inode) at this path, seen from the agent's root or from that of the
+   * host's process 1. False if either is not there or not to be seen. Works after `dropCapabilities`.
+   */
+  runsExecutable(pid: number, path: string): boolean;
   /** Inum; 0 if the process is gone or not to be seen. Works after `dropCapabilities`. */
-  processNamespace(pid: number, kind: 'mnt' | 'user'): number;
+  processNamespace(pid: number, kind: 'mnt' | 'user' | 'pid'): number;
   /** The same of every process: pairs of u32, pid and inum. */
-  listNamespaces(kind: 'mnt' | 'user'): Buffer;
+  listNamespaces(kind: 'mnt' | 'user' | 'pid'): Buffer;
   /**
    * Opens the loop device of this minor number so that no mount, swap or device on top can have it (O_EXCL), by a node of it: a
    * descriptor, for `releaseLoop`. While it is open no life of the device ends or begins. EBUSY: it is in use; ESTALE: `path` is

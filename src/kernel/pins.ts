@@ -34,6 +34,7 @@ const STATE_MAPS = [
   'calls_by_thread',
   'uevents_seen',
   'allowed_receivers',
+  'receiver_containers',
   'stated_owners',
 ];
 /** Can be made anew at a start (src/owner-recovery.ts). */

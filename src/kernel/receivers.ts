@@ -6,26 +6,29 @@
  */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
+import type { Container } from '../identity/container.js';
 import { RECEIVER_ENTRY_SIZE, type ReceiverEntry, readReceiverEntry } from './abi.js';
-import type { BpfLink, BpfMap, BpfProgram, NativeAddon, NativeError, ReceiverSocket } from './native.js';
+import type { BpfLink, BpfMap, BpfProgram, NativeAddon } from './native.js';
 import { openProgramNames, type ProgramNames } from './program-names.js';
+import { allowOnly, allowReceiver, attachFilter, detachFilter, reachReceiver } from './receiver-access.js';
+import { classifyReceiver, type ReceiverVerdict } from './receiver-class.js';
+import { containerOfReceiver } from './receiver-containers.js';
 
 /** `netlink` group of the kernel's own uevents (enum udev_monitor_netlink_group in systemd: 2 is udevd's). */
 const KERNEL_GROUP = 1;
 const CLASSIC_FILTER = 0xffffffff;
 const SCAN_MAX_BYTES = 4 << 20;
+/** A service manager keeps the sockets of its units: it does not read them. */
+const SERVICE_MANAGER = 1;
 
 /** The program of bpf/receiver_list.bpf.c, to be loaded with those of the hooks. */
 export const RECEIVER_ITERATOR = 'list_receivers';
-
-export const RECEIVER_CLASSES = ['filtered', 'allowed', 'foreign_filter', 'unfiltered'] as const;
-export type ReceiverClass = (typeof RECEIVER_CLASSES)[number];
 
 /** Of the sockets in the initial user namespace. */
 export const HOST_RECEIVER_KINDS = ['udevd', 'allowed', 'other'] as const;
 export type HostReceiverKind = (typeof HOST_RECEIVER_KINDS)[number];
 
-export interface Receiver {
+export interface Receiver extends ReceiverVerdict {
   pid: number;
   fd: number;
   command: string;
@@ -36,9 +39,10 @@ export interface Receiver {
   usernsLevel: number;
   netns: number;
   uid: number;
-  class: ReceiverClass;
-  /** In words: why it gets what it gets. */
-  why: string;
+  /** Id of the rootful container that it is of, while those count; 0n: none. */
+  container: bigint;
+  /** Unit or container; null: not known. */
+  place: Container | null;
 }
 
 export interface Receivers {
@@ -61,10 +65,14 @@ export interface ReceiverOptions {
   /** Of the gate for sockets; null where the kernel's own hook filters every receiver. */
   delivery: () => BpfProgram | null;
   allowedCookies: BpfMap;
-  /** Executables that get everything. */
-  allow: readonly string[];
-  /** Of the agent's own listener. */
-  ownInode: () => bigint;
+  /** Which sockets are of rootful containers. */
+  containers: BpfMap;
+  /** Unit or container of a process. */
+  placeOf(entry: ReceiverEntry): Container | null;
+  /** The entry of receivers.allow that a process with a socket meets; undefined: none. */
+  ruleFor(entry: ReceiverEntry): string | undefined;
+  /** The agent's own listener. */
+  own: () => { inode: bigint; cookie: bigint };
   /** Is the filter to be on receivers now? */
   filtering: () => boolean;
   /** The host's, by its inum: the agent may be in one of its own. */
@@ -75,21 +83,66 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
   const { iterator, networkNamespace } = options;
   const programNames = openProgramNames(options.programIterator);
   let receivers: Receiver[] = [];
+  /** Of the receivers on the allow-list as of the last scan, by their inodes. */
+  let cookies = new Map<bigint, bigint>();
 
-  const entries = (): ReceiverEntry[] => listReceiverSockets(iterator, options.ownInode());
+  const sockets = (): ReceiverEntry[][] => listReceiverSockets(iterator, options.own().inode);
 
   const isOurs = (filterId: number): boolean =>
     filterId === options.delivery()?.id || filterName(programNames, filterId).startsWith('uevent_delivery');
 
+  /** What one socket gets; puts the filter on it if that is missing, and the socket on the allow-list if it belongs there. */
+  const examine = (holders: ReceiverEntry[], allowed: Map<bigint, bigint>): Receiver | undefined => {
+    const entry = holders[0] as ReceiverEntry;
+    const rule = ruleOfAll(holders, options.ruleFor);
+    // One from an earlier agent still reads the same owner map, but counts into maps that nobody reads.
+    const stale = isOurs(entry.filterId) && entry.filterId !== options.delivery()?.id;
+    const byKernel = options.delivery() === null;
+    const wanted = !byKernel && options.filtering() && (entry.filterId === 0 || stale);
+    let cookie = cookies.get(entry.socketInode);
+    const error =
+      wanted || (rule !== undefined && cookie === undefined)
+        ? reachReceiver(native, entry, (socket) => {
+            const program = options.delivery();
+            if (wanted && program) attachFilter(socket, program);
+            if (rule !== undefined) allowReceiver(options.allowedCookies, socket.cookie);
+            cookie = socket.cookie;
+          })
+        : undefined;
+    if (rule !== undefined && cookie !== undefined) allowed.set(entry.socketInode, cookie);
+    const container = containerOfReceiver(options.containers, holders);
+    if ((entry.groups & KERNEL_GROUP) === 0) return undefined;
+    const filtering = options.filtering();
+    const filtered = byKernel ? filtering : isOurs(entry.filterId) || (wanted && error === undefined);
+    return {
+      pid: entry.pid,
+      fd: entry.fd,
+      command: native.processText(entry.pid, 'comm').trim(),
+      executable: native.processExecutable(entry.pid),
+      place: options.placeOf(entry),
+      socketInode: entry.socketInode,
+      userns: entry.userns,
+      usernsInum: entry.usernsInum,
+      usernsLevel: entry.usernsLevel,
+      netns: entry.netns,
+      uid: entry.uid,
+      container,
+      ...classifyReceiver(entry, { filtering, ofContainer: container > 0n, filtered, rule, stale, error }),
+    };
+  };
+
   return {
     scan() {
-      receivers = entries().flatMap((entry) => examine(native, options, entry, isOurs));
+      const allowed = new Map<bigint, bigint>();
+      receivers = sockets().flatMap((holders) => examine(holders, allowed) ?? []);
+      cookies = allowed;
+      allowOnly(options.allowedCookies, new Set([...allowed.values(), options.own().cookie]));
       return receivers;
     },
     list: () => receivers,
     detachAll() {
-      const filtered = entries().filter((entry) => isOurs(entry.filterId));
-      return filtered.filter((entry) => detach(native, entry)).length;
+      const filtered = sockets().flatMap(([entry]) => (entry && isOurs(entry.filterId) ? [entry] : []));
+      return filtered.filter((entry) => detachFilter(native, entry)).length;
     },
     udevTgid: () => receivers.find((receiver) => isHostUdevd(receiver, networkNamespace))?.pid ?? 0,
     close() {
@@ -99,17 +152,19 @@ export function openReceivers(native: NativeAddon, options: ReceiverOptions): Re
   };
 }
 
-/** All uevent sockets but `own` (an inode). */
-export function listReceiverSockets(iterator: BpfLink, own: bigint): ReceiverEntry[] {
+/** Every uevent socket once, but `own` (an inode), with the processes that have it: pids grow. */
+export function listReceiverSockets(iterator: BpfLink, own: bigint): ReceiverEntry[][] {
   const bytes = iterator.readIterator(SCAN_MAX_BYTES);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const seen = new Map<bigint, ReceiverEntry>();
+  const found = new Map<bigint, ReceiverEntry[]>();
   for (let at = 0; at + RECEIVER_ENTRY_SIZE <= bytes.byteLength; at += RECEIVER_ENTRY_SIZE) {
     const entry = readReceiverEntry(view, at);
-    // A socket may be open in many places; the first one found stands for it.
-    if (entry.socketInode !== own && !seen.has(entry.socketInode)) seen.set(entry.socketInode, entry);
+    if (entry.socketInode === own) continue;
+    const holders = found.get(entry.socketInode);
+    if (holders === undefined) found.set(entry.socketInode, [entry]);
+    else holders.push(entry);
   }
-  return [...seen.values()];
+  return [...found.values()].map(listenersOf);
 }
 
 /** Of the eBPF program that is a socket's filter; empty if it has none. */
@@ -117,125 +172,19 @@ export function filterName(programNames: ProgramNames, filterId: number): string
   return filterId === 0 || filterId === CLASSIC_FILTER ? '' : programNames.nameOf(filterId);
 }
 
-/** What one socket gets; puts the filter on it if that is missing. Empty if the kernel's uevents do not reach it. */
-function examine(
-  native: NativeAddon,
-  options: ReceiverOptions,
-  entry: ReceiverEntry,
-  isOurs: (filterId: number) => boolean,
-): Receiver[] {
-  const executable = native.processExecutable(entry.pid);
-  const allowed = options.allow.includes(executable);
-  // One from an earlier agent still reads the same owner map, but counts into maps that nobody reads.
-  const stale = isOurs(entry.filterId) && entry.filterId !== options.delivery()?.id;
-  const byKernel = options.delivery() === null;
-  const wanted = !byKernel && options.filtering() && (entry.filterId === 0 || stale);
-  const error = wanted || allowed ? prepare(native, options, entry, wanted, allowed) : undefined;
-  if ((entry.groups & KERNEL_GROUP) === 0) return [];
-  const filtered = byKernel ? options.filtering() : isOurs(entry.filterId) || (wanted && error === undefined);
-  return [
-    {
-      pid: entry.pid,
-      fd: entry.fd,
-      command: native.processText(entry.pid, 'comm').trim(),
-      executable,
-      socketInode: entry.socketInode,
-      userns: entry.userns,
-      usernsInum: entry.usernsInum,
-      usernsLevel: entry.usernsLevel,
-      netns: entry.netns,
-      uid: entry.uid,
-      ...classify(entry, options.filtering(), filtered, allowed, error),
-    },
-  ];
+/** Those that may read it; the first stands for the socket. Never empty. */
+function listenersOf(holders: ReceiverEntry[]): ReceiverEntry[] {
+  const others = holders.filter(({ pid }) => pid !== SERVICE_MANAGER);
+  return others.length > 0 ? others : holders;
 }
 
-function classify(
-  entry: ReceiverEntry,
-  filtering: boolean,
-  filtered: boolean,
-  allowed: boolean,
-  error: string | undefined,
-): Pick<Receiver, 'class' | 'why'> {
-  // Hidden from it is what was before; but it counts into maps that nobody reads.
-  if (filtered && error !== undefined)
-    return { class: 'filtered', why: `keeps the filter of an earlier agent: ${error}` };
-  if (filtered && allowed) return { class: 'allowed', why: 'its executable is on receivers.allow' };
-  if (filtered && entry.usernsLevel > 0)
-    return { class: 'filtered', why: 'gets the devices of its own user namespace and the host’s' };
-  if (filtered) return { class: 'filtered', why: 'belongs to the host: gets no device of a user namespace' };
-  if (entry.filterId !== 0)
-    return { class: 'foreign_filter', why: 'has set a filter of its own, which is never replaced' };
-  return { class: 'unfiltered', why: error ?? (filtering ? 'not reached yet' : 'the filter is off') };
-}
-
-function prepare(
-  native: NativeAddon,
-  { delivery, allowedCookies }: ReceiverOptions,
-  entry: ReceiverEntry,
-  attach: boolean,
-  allowed: boolean,
+/** Whoever has the socket hears by it: each of them is to meet a rule. Told is that of the first. */
+function ruleOfAll(
+  holders: readonly ReceiverEntry[],
+  ruleFor: ReceiverOptions['ruleFor'],
 ): string | undefined {
-  try {
-    const socket = native.openReceiver(entry.pid, entry.fd);
-    try {
-      // The descriptor may lead to another socket by now.
-      if (socket.inode !== entry.socketInode) return 'its socket has changed';
-      if (allowed) allowReceiver(allowedCookies, socket.cookie);
-      const program = delivery();
-      if (attach && program) attachTo(socket, program);
-    } finally {
-      socket.close();
-    }
-  } catch (error) {
-    const { code } = error as NativeError;
-    if (code === 'EPERM') return 'it has locked its filter (SO_LOCK_FILTER)';
-    return `could not be reached (${code})`;
-  }
-  return undefined;
-}
-
-/**
- * Replaces in one step where the socket's memory (net.core.optmem_max, 20 KiB before 6.7) has room for two filters;
- * elsewhere the old one goes first, and the socket is bare for some microseconds.
- */
-function attachTo(socket: ReceiverSocket, delivery: BpfProgram): void {
-  try {
-    socket.attach(delivery);
-  } catch (error) {
-    if ((error as NativeError).code !== 'ENOMEM' || !socket.detach()) throw error;
-    socket.attach(delivery);
-  }
-}
-
-function detach(native: NativeAddon, entry: ReceiverEntry): boolean {
-  try {
-    const socket = native.openReceiver(entry.pid, entry.fd);
-    try {
-      return socket.inode === entry.socketInode && socket.detach();
-    } finally {
-      socket.close();
-    }
-  } catch {
-    // Gone meanwhile: then so is its filter.
-    return false;
-  }
-}
-
-/** No longer of use: the socket is closed. */
-export function forgetReceiver(allowed: BpfMap, cookie: bigint): void {
-  allowed.delete(cookieKey(cookie));
-}
-
-/** From now on it gets everything. */
-export function allowReceiver(allowed: BpfMap, cookie: bigint): void {
-  allowed.put(cookieKey(cookie), Buffer.from([1, 0, 0, 0]));
-}
-
-function cookieKey(cookie: bigint): Buffer {
-  const key = Buffer.alloc(8);
-  key.writeBigUInt64LE(cookie);
-  return key;
+  const rules = holders.map(ruleFor);
+  return rules.includes(undefined) ? undefined : rules[0];
 }
 
 /**

@@ -12,9 +12,9 @@ import { filterName, listReceiverSockets } from './receivers.js';
  */
 export function refuseSecondAgent(receivers: BpfLink, programs: BpfLink, own = 0n): void {
   const names = openProgramNames(programs);
-  const other = listReceiverSockets(receivers, own).find(({ filterId }) =>
-    filterName(names, filterId).startsWith('uevent_emission'),
-  );
+  const other = listReceiverSockets(receivers, own)
+    .flat()
+    .find(({ filterId }) => filterName(names, filterId).startsWith('uevent_emission'));
   if (other)
     throw createError('ERR_ALREADY_RUNNING', {
       trace: `process ${other.pid} listens for the host’s uevents`,

@@ -38,8 +38,10 @@ export async function removeTraces(
     programIterator,
     delivery: () => null,
     allowedCookies: programs.map('allowed_receivers'),
-    allow: [],
-    ownInode: () => 0n,
+    containers: programs.map('receiver_containers'),
+    placeOf: () => null,
+    ruleFor: () => undefined,
+    own: () => ({ inode: 0n, cookie: 0n }),
     filtering: () => false,
     networkNamespace: ownNetworkNamespace(),
   });

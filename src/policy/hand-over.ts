@@ -9,10 +9,10 @@
  * What was hidden from its first to its last event needs no correction: udevd's picture is what it was before.
  */
 
-import { USERNS_INITIAL, USERNS_NONE } from '../devices/owners.js';
+import { ownerOf, USERNS_INITIAL, USERNS_NONE } from '../devices/owners.js';
 import type { Change, Device } from '../devices/registry.js';
 import type { LoopEvent } from '../events/decode.js';
-import { LOOP_COMMAND } from '../kernel/abi.js';
+import { LOOP_COMMAND, type OwnerEntry } from '../kernel/abi.js';
 
 export interface HandOver {
   device: Device;
@@ -34,4 +34,17 @@ export function handOverOf(event: LoopEvent, change: Change, creator: () => bigi
   if (ended !== undefined && !isHosts(ended.holder) && device.host.sawLife && isHosts(creator()))
     return { device, action: 'change' };
   return undefined;
+}
+
+/**
+ * The scope was `container` and is `userns` now: what rootful containers own is the host's, whose udev has not heard of it.
+ * `devices`: all that exist.
+ */
+export function handOversOfScope(
+  devices: readonly Device[],
+  owners: ReadonlyMap<number, OwnerEntry>,
+): HandOver[] {
+  return devices
+    .filter(({ devno, life }) => ownerOf(owners.get(devno), life !== undefined).class === 'container')
+    .map((device) => ({ device, action: device.host.sawDevice ? 'change' : 'add' }));
 }

@@ -2,7 +2,7 @@
  * Reaping: when a device whose owner is dead is to be detached, and how often that is tried. What is in use is never touched, so
  * trying again costs nothing but the look.
  */
-import type { DeviceView } from '../devices/view.js';
+import { type DeviceView, ownerIdOf } from '../devices/view.js';
 import type { ReapMode } from './reap-modes.js';
 
 export interface Reaping {
@@ -69,5 +69,5 @@ function newCandidate(nowMs: number): Candidate {
 
 /** A life of one owner: who comes later has its own grace. */
 function keyOf({ devno, diskseq, owner }: DeviceView): string {
-  return `${devno}/${diskseq}/${owner.userns?.id}`;
+  return `${devno}/${diskseq}/${ownerIdOf(owner)}`;
 }

@@ -12,7 +12,8 @@ import {
   VERDICT_NAMES,
 } from '../kernel/abi.js';
 import { hookLinkPairs } from '../kernel/hooks.js';
-import { HOST_RECEIVER_KINDS, RECEIVER_CLASSES } from '../kernel/receivers.js';
+import { RECEIVER_CLASSES } from '../kernel/receiver-class.js';
+import { HOST_RECEIVER_KINDS } from '../kernel/receivers.js';
 import { REFUSAL_LIMITS } from '../loopfs/quota.js';
 import { REAP_RESULTS } from '../policy/reap-modes.js';
 import { OUTPUT_RESULTS, type OutputName } from './audit-output.js';

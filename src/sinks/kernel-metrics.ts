@@ -1,6 +1,6 @@
 /** The metrics' source: the kernel's per-CPU counters, the devices, the receivers, as they are at the scrape. */
 import type { Inventory } from '../devices/inventory.js';
-import { OWNER_CLASSES } from '../devices/owners.js';
+import { isOwned, OWNER_CLASSES } from '../devices/owners.js';
 import type { DeviceView } from '../devices/view.js';
 import type { RecordTotals } from '../events/accounts.js';
 import type { IsContainerGone } from '../identity/container-presence.js';
@@ -8,12 +8,8 @@ import { IOCTL_RESULT_NAMES, VERDICT_NAMES } from '../kernel/abi.js';
 import { readCounters, readDurations } from '../kernel/counters.js';
 import { type HookName, type HookOutcome, hookLinkPairs, hookRanks } from '../kernel/hooks.js';
 import type { BpfMap, ProgramStats } from '../kernel/native.js';
-import {
-  HOST_RECEIVER_KINDS,
-  hostReceiverKind,
-  RECEIVER_CLASSES,
-  type Receiver,
-} from '../kernel/receivers.js';
+import { RECEIVER_CLASSES } from '../kernel/receiver-class.js';
+import { HOST_RECEIVER_KINDS, hostReceiverKind, type Receiver } from '../kernel/receivers.js';
 import { REAP_RESULTS, type ReapCounts } from '../policy/reap-modes.js';
 import { OUTPUT_RESULTS, type OutputCounts, type OutputName } from './audit-output.js';
 import { HOST_ACCESSES, type HostAccesses } from './host-accesses.js';
@@ -133,7 +129,7 @@ function isAttached(
 
 /** Unbound devices of nobody are only noise. */
 function isInformative({ state, owner }: DeviceView): boolean {
-  return state === 'bound' || owner.class === 'userns';
+  return state === 'bound' || isOwned(owner.class);
 }
 
 /** A runtime's own ids are half as long; what a container chose does not make a label longer. */

@@ -49,7 +49,7 @@ export function createAgentApi(options: AgentApiOptions): ControlApi {
   const { inventory, receivers, feed, loaded, activity } = options;
 
   const report = (view: DeviceView): DeviceReport => {
-    const verdict = explainVerdict(view.owner, options.filterMode());
+    const verdict = explainVerdict(view.owner, options.filterMode(), loaded.config.hide.scope);
     return { ...view, hidden: verdict.verdict === 'hide', verdict };
   };
 

@@ -13,9 +13,11 @@ export interface DeviceRow {
   partitions: string[];
   backing: { path: string; offset: number; sizelimit: number } | null;
   owner: {
-    class: 'initial' | 'userns' | 'unknown';
+    class: 'initial' | 'userns' | 'container' | 'unknown';
     as: 'holder' | 'creator' | null;
     userns: { id: WireInteger; inum: number; level: number; ownerUid: number; alive: boolean } | null;
+    /** Of a container without a user namespace of its own. */
+    pidns: { id: WireInteger; inum: number; level: number; alive: boolean } | null;
   };
   orphan: boolean;
   attachedBy: { pid: number; comm: string; uid: number } | null;

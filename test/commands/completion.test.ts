@@ -51,7 +51,13 @@ test('bash completes commands, those of groups, options, and what they take', as
   assert.deepEqual(await offered('filter', 'o'), ['on', 'off', 'observe']);
   assert.deepEqual(await offered('completion', 'z'), ['zsh']);
   assert.deepEqual(await offered('devices', '--own'), ['--owner']);
-  assert.deepEqual(await offered('devices', '--owner', ''), ['host', 'userns', 'orphan', 'unknown']);
+  assert.deepEqual(await offered('devices', '--owner', ''), [
+    'host',
+    'userns',
+    'container',
+    'orphan',
+    'unknown',
+  ]);
   assert.deepEqual(await offered('devices', '--color', '=', 'al'), ['always']);
   assert.deepEqual(await offered('devices', '--color', '='), ['auto', 'always', 'never']);
   assert.deepEqual(await offered('devices', '-o', 'NAME,BACK-F'), ['NAME,BACK-FILE']);

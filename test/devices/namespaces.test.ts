@@ -62,6 +62,19 @@ test('a populated namespace lives, and so do its ancestors; its relatives do not
   assert.deepEqual(livingUserNamespaces(new Map(), new Set([1])), new Set());
 });
 
+test('a container lives by its pid namespace, whatever user namespace has had its number', () => {
+  const [outer, inner] = [(0x1fffn << 40n) + 5n, (0x1fffn << 40n) + 6n];
+  const family = known({ 100: [INITIAL, 1, 1n] });
+  const entry = { inum: 1, level: 1, ownerUid: 0, address: 0n, usedBootNs: 0n };
+  family.set(outer, { ...entry, parent: INITIAL, firstSeenBootNs: 2n });
+  family.set(inner, { ...entry, inum: 2, parent: outer, firstSeenBootNs: 3n });
+  assert.deepEqual(
+    livingUserNamespaces(family, new Set([1, 2]), new Set([2])),
+    new Set([inner, outer, INITIAL]),
+  );
+  assert.deepEqual(livingUserNamespaces(family, new Set([1, 2]), new Set()), new Set());
+});
+
 test('an ancestor that is not known any more ends the line', () => {
   assert.deepEqual(livingUserNamespaces(known({ 200: [100n, 2] }), new Set([2])), new Set([200n, 100n]));
 });

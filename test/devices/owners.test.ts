@@ -67,6 +67,20 @@ test('only the initial user namespace is the host', () => {
   ]);
 });
 
+test('a window right below 2^53 is of rootful containers', () => {
+  const first = 0x1fffn << 40n;
+  assert.deepEqual(
+    [first, first + 1n, 2n ** 53n - 1n].map((id) => [ownerClass(id), Number.isSafeInteger(Number(id))]),
+    Array(3).fill(['container', true]),
+  );
+  assert.deepEqual([first - 1n, 2n ** 53n].map(ownerClass), ['userns', 'userns']);
+  const header = readFileSync(new URL('../../bpf/event.h', import.meta.url), 'utf8');
+  assert.match(
+    header,
+    /#define CONTAINER_ID_BITS 40\n#define CONTAINER_IDS +\(0x1fffULL << CONTAINER_ID_BITS\)/,
+  );
+});
+
 test('the numbers of the initial and of no namespace are those of bpf/event.h', () => {
   const header = readFileSync(new URL('../../bpf/event.h', import.meta.url), 'utf8');
   assert.match(header, /#define USERNS_INITIAL 3ULL/);

@@ -42,6 +42,18 @@ test('outside of the mode hide, what would be hidden is delivered, and the rule 
   }
 });
 
+test('what a rootful container owns is hidden in that scope only, and told in its own words', () => {
+  for (const as of ['holder', 'creator'] as const) {
+    const hidden = explainVerdict({ class: 'container', as }, 'hide', 'container');
+    assert.deepEqual([hidden.verdict, hidden.rule], ['hide', as]);
+    assert.match(hidden.words, /^a rootful container /);
+    const shown = explainVerdict({ class: 'container', as }, 'hide', 'userns');
+    assert.deepEqual([shown.verdict, shown.rule], ['deliver', 'initial_owner']);
+    assert.match(shown.words, /hide\.scope is userns/);
+    assert.equal(explainVerdict({ class: 'userns', as }, 'hide', 'userns').verdict, 'hide');
+  }
+});
+
 test('every rule of the kernel has words', () => {
   for (const number of RULE_NAMES.keys()) assert.notEqual(ruleWords(ruleName(number)), ruleName(number));
   assert.equal(ruleWords('constructor'), 'constructor');
@@ -56,8 +68,9 @@ test('every rule that is given has words of its own, and one verdict: that of bp
         const number = RULE[rule.toUpperCase() as keyof typeof RULE];
         assert.equal(verdict, number >= RULE.CREATOR ? 'hide' : 'deliver', rule);
         assert.notEqual(words, rule);
-        assert.equal(seen.get(rule) ?? words, words);
-        seen.set(rule, words);
+        const key = `${rule} ${kind === 'container'}`;
+        assert.equal(seen.get(key) ?? words, words);
+        seen.set(key, words);
       }
     }
   }

@@ -27,6 +27,7 @@ test('whose owner was seen alive meanwhile, or who has another life or owner, ha
           class: 'userns',
           as: 'holder',
           userns: { id: 78n, inum: 4_026_532_101, level: 1, ownerUid: 1000, alive: false },
+          pidns: null,
         },
       }),
     ],

@@ -7,7 +7,8 @@ import type { HookName, HookOutcome } from '../../src/kernel/hooks.js';
 import type { BpfMap } from '../../src/kernel/native.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
-import type { Receiver, ReceiverClass } from '../../src/kernel/receivers.js';
+import type { ReceiverClass } from '../../src/kernel/receiver-class.js';
+import type { Receiver } from '../../src/kernel/receivers.js';
 import { noCounts } from '../../src/sinks/audit-output.js';
 import { createHostAccesses } from '../../src/sinks/host-accesses.js';
 import { ACTIONS, COMMANDS } from '../../src/sinks/kernel-labels.js';
@@ -37,7 +38,7 @@ function device(more: Partial<DeviceView>): DeviceView {
     readOnly: false,
     partitions: [],
     backing: null,
-    owner: { class: 'initial', as: 'holder', userns: null },
+    owner: { class: 'initial', as: 'holder', userns: null, pidns: null },
     orphan: false,
     attachedBy: null,
     attachedBootNs: null,
@@ -50,8 +51,9 @@ const CONTAINERS: DeviceView['owner'] = {
   class: 'userns',
   as: 'holder',
   userns: { id: 77n, inum: 4_026_532_101, level: 1, ownerUid: 1000, alive: true },
+  pidns: null,
 };
-const NOBODYS: DeviceView['owner'] = { class: 'unknown', as: null, userns: null };
+const NOBODYS: DeviceView['owner'] = { class: 'unknown', as: null, userns: null, pidns: null };
 
 function inventoryOf(devices: DeviceView[]): Inventory & { walks: number } {
   return {

@@ -41,6 +41,15 @@ export async function startReceiver(
     usernsOf === undefined
       ? python
       : ['nsenter', '-t', String(usernsOf), '-U', '--preserve-credentials', ...python];
+  return listen(t, words);
+}
+
+/** The same by another executable or from elsewhere: `words` come before Python's own, and end with a Python. */
+export function startReceiverBy(t: TestContext, words: readonly string[]): Promise<PlainReceiver> {
+  return listen(t, [...words, '-c', SCRIPT.replace('SOL_SOCKET, 33', 'SOL_SOCKET, 8'), 'plain']);
+}
+
+async function listen(t: TestContext, words: readonly string[]): Promise<PlainReceiver> {
   const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => {

@@ -32,6 +32,7 @@ const HELD: DeviceView = {
     class: 'userns',
     as: 'holder',
     userns: { id: 77n, inum: 4_026_532_101, level: 1, ownerUid: 1000, alive: true },
+    pidns: null,
   },
   orphan: false,
   attachedBy: null,
@@ -41,7 +42,7 @@ const HELD: DeviceView = {
 const HOSTS: DeviceView = {
   ...HELD,
   name: 'loop4',
-  owner: { class: 'initial', as: 'creator', userns: null },
+  owner: { class: 'initial', as: 'creator', userns: null, pidns: null },
 };
 
 function createApi(mode: FilterModeName = 'hide') {

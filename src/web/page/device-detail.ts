@@ -106,16 +106,24 @@ function factsOf({
   devno,
   diskseq,
 }: DeviceRow): HTMLElement[] {
-  const { userns } = owner;
+  const { userns, pidns } = owner;
   const facts: [string, string][] = [
     [
       'User namespace',
       userns
         ? `${userns.inum}, level ${userns.level}, owned by uid ${userns.ownerUid}${userns.alive ? '' : ', gone'}`
-        : owner.class === 'initial'
+        : owner.class === 'initial' || pidns
           ? 'the host’s'
           : 'not known',
     ],
+    ...(pidns
+      ? [
+          ['Pid namespace', `${pidns.inum}, level ${pidns.level}${pidns.alive ? '' : ', gone'}`] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
     [
       'Owner as',
       owner.as

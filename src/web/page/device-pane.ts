@@ -1,7 +1,7 @@
 /** Who owns what now: the table of devices, with its filters. */
 import type { DeviceRow } from '../page-views.js';
 import { find, make, setText } from './dom.js';
-import { bytes, count, ownerName, plain, processName } from './text.js';
+import { bytes, count, isOwned, ownerName, plain, processName } from './text.js';
 import { createVirtualTable } from './virtual-table.js';
 
 export interface DevicePane {
@@ -15,17 +15,17 @@ const VIEWS = {
   bound: { title: 'In use', takes: (row: DeviceRow) => row.state === 'bound' },
   hidden: { title: 'Hidden', takes: (row: DeviceRow) => row.hidden },
   orphans: { title: 'Orphans', takes: (row: DeviceRow) => row.orphan },
-  host: { title: 'The host’s', takes: (row: DeviceRow) => row.owner.class !== 'userns' },
+  host: { title: 'The host’s', takes: (row: DeviceRow) => !isOwned(row) },
 } as const;
 type ViewName = keyof typeof VIEWS;
 
 const NOTHING: Record<ViewName, string> = {
   all: 'No loop device exists. One appears here the moment a losetup makes it, with whoever owns it.',
   bound: 'No file is attached to any loop device now.',
-  hidden: 'Nothing is hidden: no user namespace owns a device, or the filter does not hide.',
+  hidden: 'Nothing is hidden: no container owns a device, or the filter does not hide.',
   orphans:
     'No orphans: each owner is still there. A device whose container died without letting go would be here.',
-  host: 'Each device belongs to a user namespace.',
+  host: 'Each device belongs to a container.',
 };
 
 export function createDevicePane(onOpen: (name: string) => void): DevicePane {
@@ -56,12 +56,12 @@ export function createDevicePane(onOpen: (name: string) => void): DevicePane {
         className: 'owner',
         sortBy: (row) => ownerName(row).toLowerCase(),
         render(cell, row) {
-          const userns = row.owner.userns;
-          const name = make('span', row.owner.class === 'userns' ? 'who strong' : 'who', ownerName(row));
+          const namespace = row.owner.userns ?? row.owner.pidns;
+          const name = make('span', isOwned(row) ? 'who strong' : 'who', ownerName(row));
           const tag = row.orphan && make('span', 'tag bad', 'orphan');
-          const inum = userns && row.container ? make('small', '', String(userns.inum)) : undefined;
+          const inum = namespace && row.container ? make('small', '', String(namespace.inum)) : undefined;
           cell.replaceChildren(make('div', 'whose', name, tag, inum));
-          cell.title = `${ownerName(row)}${userns ? `, user namespace ${userns.inum}` : ''}`;
+          cell.title = `${ownerName(row)}${namespace ? `, ${row.owner.userns ? 'user' : 'pid'} namespace ${namespace.inum}` : ''}`;
         },
       },
       {
@@ -176,7 +176,7 @@ function wordsOf(row: DeviceRow): string {
     text = [
       name,
       ownerName(row),
-      owner.userns?.inum,
+      owner.userns?.inum ?? owner.pidns?.inum,
       backing?.path,
       processName(attachedBy),
       container?.id,

@@ -30,7 +30,12 @@ export function createFigures(): Figures {
   return {
     showDevices(devices) {
       const bound = devices.filter(({ state }) => state === 'bound').length;
-      const owners = new Set(devices.flatMap(({ owner }) => (owner.userns ? [String(owner.userns.id)] : [])));
+      const owners = new Set(
+        devices.flatMap(({ owner }) => {
+          const namespace = owner.userns ?? owner.pidns;
+          return namespace ? [String(namespace.id)] : [];
+        }),
+      );
       const left = devices.filter(({ orphan }) => orphan).length;
       inUse(count(bound), `of ${count(devices.length)}`);
       hidden(

@@ -74,11 +74,20 @@ export function containerName(
   return plain(`${runtime}/${name ?? (/^[0-9a-f]{32,}$/.test(id) ? id.slice(0, 12) : id)}`, 120);
 }
 
+/** Somebody else's than the host's. */
+export function isOwned({ owner }: DeviceRow): boolean {
+  return owner.class === 'userns' || owner.class === 'container';
+}
+
 /** Whose a device is: a container, a user namespace, the host. */
 export function ownerName({ owner, container }: DeviceRow): string {
   if (owner.class === 'initial') return containerName(container) || 'host';
   if (owner.class === 'unknown') return 'nobody known';
-  return containerName(container) || `user namespace ${owner.userns?.inum ?? ''}`;
+  const { userns, pidns } = owner;
+  return (
+    containerName(container) ||
+    (pidns ? `pid namespace ${pidns.inum}` : `user namespace ${userns?.inum ?? ''}`)
+  );
 }
 
 /** `losetup[123]` */
