@@ -34,7 +34,8 @@ export function openTlsDelivery({ host, port }: NetworkAddress, files: TlsFiles)
       ...(isIP(host) === 0 && { servername: host }),
     });
     const verdict = new AbortController();
-    for (const event of ['session', 'close']) socket.once(event, () => verdict.abort());
+    // A turn later: what is written from within the first event is lost, though Node says that it went well.
+    for (const event of ['session', 'close']) socket.once(event, () => setImmediate(() => verdict.abort()));
     return { socket, isReady: (signal) => waitUntilTaken(socket, signal, verdict.signal) };
   });
 }

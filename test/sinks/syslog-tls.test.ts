@@ -1,4 +1,4 @@
-/** To openssl's own TLS server, which believes and is believed only by certificates. */
+/** To a TLS server of OpenSSL's, which believes and is believed only by certificates. */
 import assert from 'node:assert/strict';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ function makeAuthority(t: TestContext) {
 
 test('frames each message by its length, to a server whose address is in its certificate', async (t) => {
   const { ca, server } = makeAuthority(t);
-  for (const options of [[], ['-tls1_2'], ['-num_tickets', '0']]) {
+  for (const options of [[], ['tls1.2'], ['no-tickets']] as const) {
     const { port, messages } = await startTlsServer(t, server, { options });
     const { output, states } = openOutput(t, port, { ca: ca.certFile });
     const lines = [LINE, `{"kind":"agent","command":"${'ü'.repeat(20_000)}"}`, LINE];
@@ -68,7 +68,7 @@ test('sends nothing to a server of another authority, or of another name', async
 test('shows its certificate to a server that asks for one, and counts nothing as sent to one that refuses it', async (t) => {
   const { folder, ca, server } = makeAuthority(t);
   const client = makeCertificate(folder, 'client', ca);
-  for (const options of [[], ['-tls1_2']]) {
+  for (const options of [[], ['tls1.2'], ['no-tickets']] as const) {
     const { port, messages } = await startTlsServer(t, server, { clients: ca, options });
     const refused = openOutput(t, port, { ca: ca.certFile });
     refused.output.take(LINE);

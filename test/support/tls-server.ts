@@ -1,61 +1,47 @@
-/** openssl's own TLS server, which writes to a file what its clients send. */
+/** A TLS server (Python's, which is OpenSSL) that writes to a file what its clients send. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import type { Pair } from './certificates.js';
 import { defer } from './defer.js';
 import { tempFolder } from './temp-folder.js';
 import { eventually } from './wait.js';
 
+const SERVER = join(PACKAGE_ROOT, 'test/support/tls-server.py');
+
+export type TlsServerOption = 'tls1.2' | 'no-tickets';
+
 export interface TlsServer {
   port: number;
   /** The messages so far, by octet counting: `LENGTH MESSAGE`, nothing between. Throws for anything else. */
   messages(): string[];
-  stop(): Promise<void>;
 }
 
-/** `clients`: only those with a certificate of this authority. `port`: one that was used before, else any. */
+/** `clients`: only those with a certificate of this authority. */
 export async function startTlsServer(
   t: TestContext,
   own: Pair,
-  { clients, port, options = [] }: { clients?: Pair; port?: number; options?: readonly string[] } = {},
+  { clients, options = [] }: { clients?: Pair; options?: readonly TlsServerOption[] } = {},
 ): Promise<TlsServer> {
-  const taken = port ?? (await freePort());
   const output = join(tempFolder(t), 'received');
-  const descriptor = openSync(output, 'w');
-  const words = [
-    's_server',
-    '-quiet',
-    '-accept',
-    `127.0.0.1:${taken}`,
-    '-cert',
-    own.certFile,
-    '-key',
-    own.keyFile,
-  ];
-  const asks = clients ? ['-Verify', '1', '-verify_return_error', '-CAfile', clients.certFile] : [];
-  const child = spawn('openssl', [...words, ...asks, ...options], { stdio: ['pipe', descriptor, 'pipe'] });
-  closeSync(descriptor);
+  writeFileSync(output, '');
+  const asks = clients ? [clients.certFile] : [];
+  const words = [SERVER, output, own.certFile, own.keyFile, ...asks, ...options];
+  const child = spawn('python3', words, { stdio: ['ignore', 'pipe', 'ignore'] });
   const exited = once(child, 'exit');
-  child.stderr?.resume();
-  const stop = async (): Promise<void> => {
+  defer(t, async () => {
     child.kill('SIGKILL');
     await exited;
-  };
-  defer(t, stop);
-  await eventually('the server listens', () => isListening(taken));
-  return { port: taken, stop, messages: () => split(readFileSync(output)) };
-}
-
-/** By the kernel's own table: a connection would be one of the server's clients. */
-function isListening(port: number): boolean {
-  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  return readFileSync('/proc/net/tcp', 'utf8')
-    .split('\n')
-    .some((line) => line.includes(` ${local} 00000000:0000 0A `));
+  });
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    said += piece;
+  });
+  await eventually('the server listens', () => said.endsWith('\n'));
+  return { port: Number(said), messages: () => split(readFileSync(output)) };
 }
 
 function split(bytes: Buffer): string[] {
@@ -71,14 +57,4 @@ function split(bytes: Buffer): string[] {
     at = end;
   }
   return messages;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

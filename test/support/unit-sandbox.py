@@ -59,7 +59,7 @@ def set_read_only(path, read_only):
 def mount_points():
     # The last one on a point is the one that is seen.
     points = {line.split()[4] for line in open("/proc/self/mountinfo")}
-    return sorted(point.encode().decode("unicode_escape") for point in points)
+    return sorted(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), point) for point in points)
 
 
 def read_unit(paths):
@@ -90,8 +90,10 @@ def words_of(settings, key):
 
 
 def listen():
-    listener = socket.create_server(("127.0.0.1", 0))
-    os.dup2(listener.fileno(), 3, inheritable=True)
+    listener = socket.create_server(("127.0.0.1", 0)).detach()
+    if listener != 3:
+        os.dup2(listener, 3)
+    os.set_inheritable(3, True)
     os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
 
 
@@ -109,15 +111,15 @@ def enter_mounts(settings, writable):
         if not path.startswith("-") and not os.path.exists(path) and not path.startswith("/run/"):
             sys.exit(f"ReadWritePaths={path} is not there")
     paths = [path.lstrip("-") for path in given if os.path.exists(path.lstrip("-"))] + writable
-    make_devices(words_of(settings, "BindPaths"))
     for path in paths:
         mount(path, path, None, MS_BIND)
-    for home in ("/home", "/root", "/run/user"):
-        if os.path.isdir(home):
-            mount("tmpfs", home, "tmpfs", MS_RDONLY, "mode=000")
-    for point in mount_points():
+    # Not what other mounts hide.
+    for point in filter(os.path.exists, mount_points()):
         if not any(point == path or point.startswith(f"{path}/") for path in paths):
             set_read_only(point, True)
+    make_devices(words_of(settings, "BindPaths"))
+    for home in filter(os.path.isdir, ("/home", "/root", "/run/user")):
+        mount("tmpfs", home, "tmpfs", MS_RDONLY, "mode=000")
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=invisible,subset=pid")
 
 
@@ -161,7 +163,7 @@ def install_filter(instructions):
     check(libc.syscall(SYS_SECCOMP, 1, 0, program), "seccomp")
 
 
-def filter_calls(settings):
+def filter_calls(settings, allowed):
     load, equal, result = 0x20, 0x15, 0x06
     families = [{"AF_UNIX": 1, "AF_NETLINK": 16}[word] for word in words_of(settings, "RestrictAddressFamilies")]
     other_family = [(load, 0, 0, 0), (equal, 0, len(families) + 2, SYS_SOCKET), (load, 0, 0, 16)]
@@ -169,7 +171,7 @@ def filter_calls(settings):
         other_family.append((equal, len(families) - at, 0, family))
     install_filter(other_family + [(result, 0, 0, SECCOMP_ERRNO | EAFNOSUPPORT), (result, 0, 0, SECCOMP_ALLOW)])
     calls = [(load, 0, 0, 4), (equal, 1, 0, AUDIT_ARCH_X86_64), (result, 0, 0, SECCOMP_ERRNO | EPERM), (load, 0, 0, 0)]
-    for number in allowed_calls(settings):
+    for number in allowed:
         calls += [(equal, 0, 1, number), (result, 0, 0, SECCOMP_ALLOW)]
     install_filter(calls + [(result, 0, 0, SECCOMP_ERRNO | EPERM)])
 
@@ -181,11 +183,13 @@ def main():
     settings = read_unit(unit)
     listen()
     private_network = settings.get("PrivateNetwork") == ["yes"]
+    # Beforehand: Python's own library may be in a home.
+    allowed = allowed_calls(settings)
     check(libc.unshare(CLONE_NEWNS | (CLONE_NEWNET if private_network else 0)), "unshare")
     enter_mounts(settings, writable)
     limit_capabilities(settings)
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-    filter_calls(settings)
+    filter_calls(settings, allowed)
     os.execvp(command[0], command)
 
 
