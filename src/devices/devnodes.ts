@@ -95,7 +95,7 @@ export function createDeviceNodes(
 
 /** `loop5` of `loop5p1`. */
 function diskOf(node: string): string {
-  return node.replace(/p\d+$/, '');
+  return /^loop\d+/.exec(node)?.[0] ?? node;
 }
 
 /** Puts back what is on record, wherever the device is still there: for an agent that no longer hides nodes, and after the last one. */
