@@ -171,6 +171,7 @@ struct file {
 
 struct block_device {
 	struct gendisk *bd_disk;
+	int bd_holders;
 };
 /*
  * block/bdev.c (fs/block_dev.c before 5.14): the inode of a block device's page cache sits beside
@@ -190,6 +191,7 @@ struct request_queue {
 struct gendisk {
 	int major;
 	int first_minor;
+	char disk_name[32];
 	void *private_data;
 	struct request_queue *queue;
 	__u64 diskseq;

@@ -12,6 +12,7 @@ import { createDeviceMaker } from './devices/device-making.js';
 import { createInventory, thisHost } from './devices/inventory.js';
 import { creatorOf, readOwners, reconcileOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
+import { adoptStacks, leftDisks, releaseStacks } from './devices/stacks.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
 import { reasonOf } from './errors.js';
 import { createEventPath } from './event-path.js';
@@ -45,6 +46,7 @@ import { changeSettings, loopPartShift } from './kernel/settings.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import type { PassedListener } from './notify/passed-listener.js';
+import { isUdevFiltered } from './policy/udev-cookie.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
@@ -150,6 +152,7 @@ async function assemble(
   cleanup.add(() => programs.close());
   const partShift = loopPartShift();
   const owners = programs.map('owners');
+  const stacks = { owners, disks: programs.map('disks'), stackLinks: programs.map('stack_links') };
   const registry = createRegistry(partShift);
   const containers = createContainerResolver({
     native,
@@ -209,6 +212,9 @@ async function assemble(
     handOver({ device, action }) {
       log.info({ device: device.name, action }, 'handed over to the host');
       handToHost(device.name, action);
+    },
+    completeCookie(cookie) {
+      if (isUdevFiltered(receivers.list(), receivers.udevTgid())) native.completeUdevCookie(cookie);
     },
   });
 
@@ -307,6 +313,8 @@ async function assemble(
   keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
   if (reused) log.info('the programs of an earlier agent are of this build, and go on');
   gates.pin();
+  const adopted = adoptStacks(stacks);
+  if (adopted.length > 0) log.info({ disks: adopted }, 'found on devices of user namespaces');
   for (const foreign of pins.foreignRings) recordGap(foreign);
   // An agent that is killed before leaves them to the next: told twice is better than never.
   if (pins.foreignRings.length > 0) await auditLog.flush();
@@ -403,6 +411,7 @@ async function assemble(
 
   function keepHouse(): void {
     filter.refresh();
+    keepStacks();
     const { unaccounted } = accounts.check(() => ring.stats().unreadBytes === 0);
     if (unaccounted > unaccountedSeen)
       log.error({ unaccounted: unaccounted - unaccountedSeen }, 'records are unaccounted for');
@@ -418,6 +427,22 @@ async function assemble(
     const all = Object.values(dropped).reduce((sum, count) => sum + count, 0);
     if (all > dropsSeen) log.error({ lost: all - dropsSeen, ...dropped }, 'records were lost');
     dropsSeen = all;
+  }
+
+  /** Where no hook tells of it, what is put on what; everywhere, what has passed to the host by that. */
+  function keepStacks(): void {
+    const { bootNs } = native.clocks();
+    if (hooks.link('disk_stacking').place === 'agent') {
+      releaseStacks(stacks, bootNs);
+      adoptStacks(stacks);
+    }
+    for (const { name, action } of leftDisks(owners, bootNs)) {
+      log.info(
+        { device: name, action },
+        'on no device of a user namespace any more: handed over to the host',
+      );
+      handToHost(name, action);
+    }
   }
 
   /** What waits in the ring of another version, which this one cannot read. */

@@ -84,6 +84,8 @@ export function createStage({ header, frames }: Recording): Stage {
     host: {
       listLoops: () => loops,
       readLoop: (name) => loops.find((loop) => loop.name === name),
+      readDisk: () => undefined,
+      diskOf: () => undefined,
       populatedUserNamespaces: () => populated,
     },
     containers: {

@@ -12,6 +12,15 @@ export function loopName(devno: number, partShift: number): string {
   return `loop${(devno & ((1 << MINOR_BITS) - 1)) >>> partShift}`;
 }
 
+/** Of a disk of any driver; only a loop disk's number says its name: of another it is `252:0`. */
+export function diskName(devno: number, partShift: number): string {
+  return isLoop(devno) ? loopName(devno, partShift) : devnoText(devno);
+}
+
+export function isLoop(devno: number): boolean {
+  return devno >>> MINOR_BITS === LOOP_MAJOR;
+}
+
 /** `7:3` */
 export function devnoText(devno: number): string {
   return `${devno >>> MINOR_BITS}:${devno & ((1 << MINOR_BITS) - 1)}`;

@@ -2,15 +2,20 @@
 import type { ContainerResolver } from '../identity/resolver.js';
 import type { UsernsEntry } from '../kernel/abi.js';
 import type { BpfMap, NativeAddon } from '../kernel/native.js';
+import { isLoop } from './devno.js';
+import { diskOf, readDisk, type SysfsDisk } from './disks.js';
 import { livingUserNamespaces, populatedUserNamespaces } from './namespaces.js';
 import { ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
 import { listLoops, readLoop, type SysfsLoop } from './sysfs.js';
-import { type DeviceView, type Ownership, viewDevice } from './view.js';
+import { type DeviceView, type Ownership, viewDevice, viewDisk } from './view.js';
 
 export interface Inventory {
+  /** Loop devices. */
   devices(): DeviceView[];
-  /** Undefined if there is none of that name. */
+  /** Those of other drivers that a user namespace owns. */
+  disks(): DeviceView[];
+  /** Of any driver. Undefined if there is none of that name. */
   device(name: string): DeviceView | undefined;
   ownership(): Ownership;
 }
@@ -19,6 +24,8 @@ export interface Inventory {
 export interface HostView {
   listLoops(): SysfsLoop[];
   readLoop(name: string): SysfsLoop | undefined;
+  readDisk(name: string): SysfsDisk | undefined;
+  diskOf(devno: number): SysfsDisk | undefined;
   populatedUserNamespaces(): Set<number>;
 }
 
@@ -31,6 +38,8 @@ export function thisHost(native: Pick<NativeAddon, 'listNamespaces'>): HostView 
   return {
     listLoops,
     readLoop,
+    readDisk,
+    diskOf,
     populatedUserNamespaces() {
       if (performance.now() - populatedAtMs > LIVING_MAX_AGE_MS) {
         populated = populatedUserNamespaces(native);
@@ -73,9 +82,18 @@ export function createInventory(
       const now = ownership();
       return host.listLoops().map((loop) => view(loop, now));
     },
+    disks() {
+      const now = ownership();
+      return [...now.owners]
+        .filter(([devno, entry]) => !isLoop(devno) && ownerOf(entry, true).class === 'userns')
+        .flatMap(([devno]) => host.diskOf(devno) ?? [])
+        .map((disk) => viewDisk(disk, now));
+    },
     device(name) {
       const loop = host.readLoop(name);
-      return loop && view(loop, ownership());
+      if (loop) return view(loop, ownership());
+      const disk = host.readDisk(name);
+      return disk && viewDisk(disk, ownership());
     },
     ownership,
   };

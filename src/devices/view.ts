@@ -2,6 +2,7 @@
 import type { Container } from '../identity/container.js';
 import type { OwnerEntry, UsernsEntry } from '../kernel/abi.js';
 import { devnoText } from './devno.js';
+import { chainsBelow, type SysfsDisk } from './disks.js';
 import { type OwnerClass, type OwnerRole, ownerOf } from './owners.js';
 import type { Life, Registry } from './registry.js';
 import type { SysfsLoop } from './sysfs.js';
@@ -31,12 +32,15 @@ export interface DeviceView {
   name: string;
   devno: string;
   diskseq: bigint;
+  /** Of a disk of another driver: whether it has a size. */
   state: 'bound' | 'unbound';
   sizeBytes: number;
   /** Of its queue. */
   logicalBlockBytes: number;
   readOnly: boolean;
   partitions: string[];
+  /** What it stands on, from there down to the lowest, a row for each way: `[['loop5p1', 'loop5']]`. Empty for a loop device. */
+  on: string[][];
   backing: BackingView | null;
   owner: { class: OwnerClass; as: OwnerRole | null; userns: UsernsView | null };
   /** The owner's user namespace is gone. */
@@ -68,6 +72,7 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
     logicalBlockBytes: loop.logicalBlockBytes,
     readOnly: loop.readOnly,
     partitions: loop.partitions,
+    on: [],
     backing: backing && viewBacking(backing, life),
     owner: {
       class: owner.class,
@@ -79,6 +84,28 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
       life?.caller && backing ? { pid: life.caller.pid, comm: life.caller.comm, uid: life.caller.uid } : null,
     attachedBootNs: life?.caller && backing ? life.beganBootNs : null,
     container: (backing && life?.container) ?? null,
+  };
+}
+
+/** Of a disk of another driver: there is no file, and nobody has attached one. */
+export function viewDisk(disk: SysfsDisk, ownership: Ownership): DeviceView {
+  const { name, diskseq, sizeBytes, logicalBlockBytes, readOnly, partitions } = disk;
+  const owner = ownerOf(ownership.owners.get(disk.devno), true);
+  return {
+    ...{ name, diskseq, sizeBytes, logicalBlockBytes, readOnly, partitions },
+    devno: devnoText(disk.devno),
+    state: sizeBytes > 0 ? 'bound' : 'unbound',
+    on: chainsBelow(disk),
+    backing: null,
+    owner: {
+      class: owner.class,
+      as: owner.as,
+      userns: owner.class === 'userns' ? viewUserns(owner.id, ownership) : null,
+    },
+    orphan: owner.class === 'userns' && !ownership.living.has(owner.id),
+    attachedBy: null,
+    attachedBootNs: null,
+    container: null,
   };
 }
 

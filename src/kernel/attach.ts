@@ -75,7 +75,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     const left = hook.links.filter(({ kind }) => !tried.some(({ link }) => link === kind));
     const kept = left.find(
       ({ kind, place, programs }) =>
-        place !== 'listener' && !avoid.includes(kind) && programs.every(gates.isPinned),
+        isGated(place) && !avoid.includes(kind) && programs.every(gates.isPinned),
     );
     for (const link of kept ? [kept] : left) {
       const outcome = tryGates(link);
@@ -98,7 +98,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
       since,
     });
     if (avoid.includes(kind)) return unsupported('hooks.avoid names it');
-    if (place === 'listener') return undefined;
+    if (!isGated(place)) return undefined;
     if (TRAMPOLINES.includes(kind) && trampolinesRefused) return unsupported(trampolinesRefused);
     const missing = needs.find((need) => !isThere(native, need));
     if (missing) return unsupported(`${missing.why}: no ${missing.name}`);
@@ -136,7 +136,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
   }
 
   function gateProgramNames(): string[] {
-    const links = HOOKS.map(({ name }) => link(name)).filter(({ place }) => place !== 'listener');
+    const links = HOOKS.map(({ name }) => link(name)).filter(({ place }) => isGated(place));
     return [...new Set(links.flatMap(({ programs }) => programs))];
   }
 
@@ -205,6 +205,11 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     });
     return missing.length > 0 ? `attached, but never runs (${missing.join(', ').toLowerCase()})` : undefined;
   }
+}
+
+/** Only programs that are attached to the kernel or to receivers have gates. */
+function isGated(place: HookLink['place']): boolean {
+  return place === 'kernel' || place === 'receivers';
 }
 
 function attachLink({ place, programs }: HookLink, gates: Gates): string | undefined {

@@ -88,6 +88,10 @@ test('the owner map is read whole, in the words of BPF', (t) => {
         loopAddress: 0xffff_8880_0000_0000n,
         lastHolder: 5n,
         releasedBootNs: 6n,
+        stacked: 7n,
+        links: 8,
+        stack: 9,
+        hostKnows: 10,
       },
     ]),
   );

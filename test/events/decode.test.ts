@@ -12,6 +12,7 @@ import {
   IOCTL_PATH_EVENT_SIZE,
   type IoctlEvent,
   RECEIVER_EVENT_SIZE,
+  UEVENT_EVENT_DISK_LENGTH,
   UEVENT_EVENT_SIZE,
   type UeventEvent,
 } from '../../src/kernel/abi.js';
@@ -206,6 +207,8 @@ const uevent: fc.Arbitrary<UeventEvent> = plain({
   diskseq: uint64,
   state: uint32,
   wholeDisk: uint32,
+  dmCookie: uint32,
+  disk: fc.string({ unit: 'grapheme-ascii', maxLength: UEVENT_EVENT_DISK_LENGTH }),
 });
 
 /** A record's bytes and the event that they are; undefined: they are none. */

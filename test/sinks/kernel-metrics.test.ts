@@ -36,6 +36,7 @@ function device(more: Partial<DeviceView>): DeviceView {
     logicalBlockBytes: 512,
     readOnly: false,
     partitions: [],
+    on: [],
     backing: null,
     owner: { class: 'initial', as: 'holder', userns: null },
     orphan: false,
@@ -60,6 +61,7 @@ function inventoryOf(devices: DeviceView[]): Inventory & { walks: number } {
       this.walks++;
       return devices;
     },
+    disks: () => [],
     device: () => undefined,
     ownership: () => ({ owners: new Map(), userNamespaces: new Map(), living: new Set() }),
   };
