@@ -30,6 +30,7 @@
 #include "receiver_watch.h"
 #include "ring_reader.h"
 #include "service_notify.h"
+#include "udev_cookie.h"
 #include "uevent_listener.h"
 #include "uevent_sender.h"
 #include "uevent_source.h"
@@ -156,6 +157,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<ProcessNamespace>("processNamespace"),
 	    Export<ListNamespaces>("listNamespaces"),
 	    Export<NotifyService>("notifyService"),
+	    Export<CompleteUdevCookie>("completeUdevCookie"),
 	};
 	napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
 	return exports;
