@@ -163,7 +163,10 @@ static __always_inline __u64 named_disk(const char *text)
 	return OTHER_DRIVER | whole | (devno ? *devno : 0);
 }
 
-/* A bdi bears the major and the first minor of its disk: "7:16". 0: it is none. */
+/*
+ * A bdi bears the major and the first minor of its disk: "7:16". 0: it is none; with the major 0 it
+ * is that of a mount without a disk (FUSE, NFS), which a container may make on the host's behalf.
+ */
 static __always_inline __u64 bdi_disk(const char *text)
 {
 	__u64 major, minor;
@@ -174,9 +177,9 @@ static __always_inline __u64 bdi_disk(const char *text)
 	for (digits = 1; digits <= MAJOR_DIGITS_MAX; digits++) {
 		if (text[digits] != ':')
 			continue;
-		if (!parse_number(text, &major, &end) || end != ':' || major > MAJOR_MAX ||
-		    !parse_number(text + digits + 1, &minor, &end) || end != '\0' ||
-		    minor > LOOP_NUMBER_MAX)
+		if (!parse_number(text, &major, &end) || end != ':' || !major ||
+		    major > MAJOR_MAX || !parse_number(text + digits + 1, &minor, &end) ||
+		    end != '\0' || minor > LOOP_NUMBER_MAX)
 			return 0;
 		return MAKE_DEVNO(major, minor) | (major == LOOP_MAJOR ? 0 : OTHER_DRIVER);
 	}

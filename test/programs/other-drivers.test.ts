@@ -67,7 +67,9 @@ test('delivers what nobody owns, however much its name is like an owned one’s'
     `/devices/virtual/bdi/${MAJOR}:3/x`,
     `/devices/virtual/bdi/2${MAJOR}:3`,
     `/devices/virtual/bdi/${MAJOR + 4096}:3`,
-    `/devices/virtual/bdi/:3`,
+    // Of a mount without a disk (FUSE).
+    '/devices/virtual/bdi/0:3',
+    '/devices/virtual/bdi/:3',
     `/devices/virtual/bdi/${MAJOR}`,
   ])
     for (const action of ['add', 'change', 'remove']) {
