@@ -291,8 +291,10 @@ async function assemble(
 
   // From here on this is the only agent: what an earlier one left is ours.
   // Only where no programs went on writing to it.
-  if (pins.found.size > 0 && !gates.areActing())
+  if (pins.found.size > 0 && !gates.areActing()) {
     log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
+    releaseStacks(stacks, native.clocks().bootNs);
+  }
   cleanup.add(() => (started ? undefined : pins.undo()));
   pins.keep(programs);
   registry.seed(listLoops(), readOwners(owners));
