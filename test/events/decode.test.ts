@@ -106,6 +106,8 @@ function ueventBytes(record: UeventEvent): Buffer {
   bytes.writeBigUInt64LE(record.diskseq, 152);
   bytes.writeUInt32LE(record.state, 160);
   bytes.writeUInt32LE(record.wholeDisk, 164);
+  bytes.writeUInt32LE(record.dmCookie, 168);
+  bytes.write(record.disk, 176);
   return bytes;
 }
 
