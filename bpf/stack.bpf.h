@@ -62,11 +62,13 @@ static __always_inline void device_claimed(struct block_device *bdev, const void
 }
 
 /*
- * The owner of what the task has claimed for device-mapper and not linked yet; USERNS_NONE if there
- * is nothing. A claim that came to nothing, or was given up, has left no holder.
+ * The owner of what the task has claimed for device-mapper and not linked yet, to be that of the disk
+ * `devno`; USERNS_NONE if there is nothing. A claim that came to nothing, or was given up, has left no
+ * holder.
  */
-static __always_inline __u64 claimed_owner(struct task_struct *task)
+__weak __noinline __u64 claimed_owner(__u32 devno)
 {
+	struct task_struct *task = current_task();
 	__u64 token = task_token(task);
 	struct claim_entry *claim = bpf_map_lookup_elem(&claims, &token);
 	struct block_device *bdev;
@@ -130,26 +132,27 @@ static __always_inline void device_unlinked(struct block_device *bdev, struct ge
 	}
 }
 
+/* An empty entry takes a fifth of the stack: in a function of its own it is no longer there afterwards. */
+__weak __noinline int ensure_owner(__u32 devno)
+{
+	return owner_lookup_or_add(devno) != NULL;
+}
+
 /*
  * A kernel `add` of a disk of another driver, or of its bdi, sent by the task that makes it: a new
  * device, nothing of an earlier one of its number remains. It is the user namespace's of what it
  * stands on, else of the task's. The host's own leave no entry.
  *
- * `devno`: of a bdi; 0 for a disk, which tells it at `fields`; `name`: the disk's. Both are addresses. Returns the devno.
+ * `name`: the address of the disk's; 0 for a bdi. A function of its own that calls others: what they
+ * need of the stack would not fit beside what their callers need.
  */
-__weak __noinline __u32 learn_disk(__u32 devno, __u64 fields, __u32 offset, __u64 name)
+__weak __noinline int learn_disk(__u32 devno, __u64 name)
 {
-	struct task_struct *task = current_task();
-	__u64 stacked = claimed_owner(task), creator = USERNS_NONE;
-	bool is_disk = devno == 0;
+	__u64 stacked = claimed_owner(devno), creator = USERNS_NONE;
 	struct owner_entry *entry;
 
-	if (is_disk)
-		devno = parse_uevent_numbers(fields, offset) >> 32;
-	if (!devno)
-		return 0;
 	if (stacked == USERNS_NONE)
-		creator = userns_remember(task_userns(task));
+		creator = userns_remember_at(plain_address(task_userns(current_task())));
 	if (stacked == USERNS_NONE && creator == USERNS_INITIAL) {
 		entry = owner_lookup(devno);
 		/* Linked before its `add`, which is about to be hidden. */
@@ -157,19 +160,20 @@ __weak __noinline __u32 learn_disk(__u32 devno, __u64 fields, __u32 offset, __u6
 			entry->host_knows = 0;
 		else if (entry)
 			owner_removed(devno);
-		return devno;
+		return 0;
 	}
-	entry = owner_lookup_or_add(devno);
+	ensure_owner(devno);
+	entry = owner_lookup(devno);
 	if (!entry)
-		return devno;
+		return 0;
 	owner_begun(entry, creator);
 	entry->links = 0;
 	entry->host_knows = 0;
 	entry->stacked = stacked;
 	entry->stack = stacked == USERNS_NONE ? STACK_STATE_NONE : STACK_STATE_CLAIMED;
-	if (is_disk)
+	if (name)
 		remember_disk(name, devno);
-	return devno;
+	return 0;
 }
 
 #endif

@@ -45,11 +45,10 @@ static __always_inline __u64 holder_ended(const struct uevent *event, struct own
 /* What the agent cannot tell by the number of another driver's disk. */
 static __always_inline void describe_disk(const struct uevent *event, struct uevent_event *record)
 {
-	char text[DISK_NAME_LENGTH] = {};
-
 	bpf_probe_read_kernel_str(
-	    text, sizeof(text), (void *)disk_name_address(event->text, event->form, &event->name));
-	first_component(text, (struct disk_name *)record->disk);
+	    record->disk, sizeof(record->disk),
+	    (void *)disk_name_address(event->text, event->form, &event->name));
+	first_component(record->disk);
 	record->dm_cookie = uevent_numbers(event->text, event->form, &event->name);
 }
 

@@ -9,8 +9,12 @@
 
 #include "maps.bpf.h"
 
-#define ACTION_LENGTH_MAX    8
-#define DEVPATH_LENGTH_MAX   192
+#define ACTION_LENGTH_MAX 8
+/*
+ * Of a longer one only what is before DEVPATH's end is looked at: no virtual disk's is. The stack of all programs in a
+ * chain of calls is 512 bytes, and this is the longest part of the longest one.
+ */
+#define DEVPATH_LENGTH_MAX   160
 #define UEVENT_STRING_LENGTH 64
 #define UEVENT_STRINGS_MAX   16
 #define WHOLE_DISK           (1ULL << 35)
@@ -32,9 +36,8 @@ struct uevent_name {
 	__u32 path_length; /* without the NUL; 0 when it was too long to read */
 	__u32 action;      /* enum uevent_action */
 	__u32 devno; /* of the disk it is about, or 0: of another driver's, and nobody knows it */
-	__u32 whole_disk;
-	__u32
-	    other_driver; /* about a virtual disk that is no loop disk, or about any other's bdi */
+	bool whole_disk;
+	bool other_driver; /* about a virtual disk that is no loop disk, or any other's bdi */
 };
 
 struct uevent_fields {
@@ -128,10 +131,10 @@ static __always_inline __u32 is_same(__u8 one, __u8 other)
 }
 
 /*
- * The first component of `text`, as a key: padded with NULs, and empty if it is longer than any
- * disk's. True if it is all of the text.
+ * Makes of the first component of `text` a key, in its place, since there is no stack to spare:
+ * padded with NULs, and empty if it is longer than any disk's. True if it was all of the text.
  */
-static __always_inline bool first_component(const char *text, struct disk_name *name)
+static __always_inline bool first_component(char *text)
 {
 	__u32 ended = 0, whole = 0;
 	int at;
@@ -142,11 +145,11 @@ static __always_inline bool first_component(const char *text, struct disk_name *
 
 		whole |= is_same(character, '\0') & ~ended;
 		ended |= is_same(character, '\0') | is_same(character, '/');
-		name->text[at] = character & (ended - 1);
+		text[at] = character & (ended - 1);
 		barrier_var(ended);
 		barrier_var(whole);
 	}
-	name->text[0] &= -ended;
+	text[0] &= -ended;
 	return whole & 1;
 }
 
@@ -154,11 +157,10 @@ static __always_inline bool first_component(const char *text, struct disk_name *
  * A disk of another driver has any name: the part of the path up to the next '/'. Only of those
  * that anybody was seen to own the devno is known.
  */
-static __always_inline __u64 named_disk(const char *text)
+static __always_inline __u64 named_disk(char *text)
 {
-	struct disk_name name = {};
-	__u64 whole = first_component(text, &name) ? WHOLE_DISK : 0;
-	__u32 *devno = bpf_map_lookup_elem(&disks, &name);
+	__u64 whole = first_component(text) ? WHOLE_DISK : 0;
+	__u32 *devno = bpf_map_lookup_elem(&disks, text);
 
 	return OTHER_DRIVER | whole | (devno ? *devno : 0);
 }
@@ -192,7 +194,7 @@ static __always_inline __u64 bdi_disk(const char *text)
  * everything else, and WHOLE_DISK if it is about the disk itself. A loop disk's number is in its
  * name: it is known before anybody has owned it.
  */
-static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
+static __always_inline __u64 uevent_device(char *path, __u32 part_shift)
 {
 	__u64 number, whole;
 	char end;
@@ -382,11 +384,10 @@ static __always_inline __u64 disk_name_address(const char *text, enum uevent_for
 /* A function of its own, as all that are long when they are unrolled. */
 __weak __noinline int remember_disk(__u64 address, __u32 devno)
 {
-	char text[DISK_NAME_LENGTH] = {};
 	struct disk_name name = {};
 
-	bpf_probe_read_kernel_str(text, sizeof(text), (void *)address);
-	first_component(text, &name);
+	bpf_probe_read_kernel_str(name.text, sizeof(name.text), (void *)address);
+	first_component(name.text);
 	if (bpf_map_update_elem(&disks, &name, &devno, BPF_ANY))
 		count_drop(DROP_REASON_OWNER_MAP_FULL);
 	return 0;

@@ -125,11 +125,15 @@ static __always_inline bool examine_disk(struct uevent *event)
 		return false;
 	event->fields = uevent_fields(event->text, event->form, &event->name);
 	is_bdi = event->fields.subsystem == UEVENT_SUBSYSTEM_BDI;
-	if (is_add && !event->fields.synthetic && (event->name.whole_disk || is_bdi))
-		event->name.devno =
-		    learn_disk(is_bdi ? event->name.devno : 0, (__u64)event->text,
-			       fields_offset(event->form, &event->name),
-			       disk_name_address(event->text, event->form, &event->name));
+	if (is_add && !event->fields.synthetic && (event->name.whole_disk || is_bdi)) {
+		if (!is_bdi)
+			event->name.devno =
+			    uevent_numbers(event->text, event->form, &event->name) >> 32;
+		if (event->name.devno)
+			learn_disk(
+			    event->name.devno,
+			    is_bdi ? 0 : disk_name_address(event->text, event->form, &event->name));
+	}
 	entry = owner_lookup(event->name.devno);
 	if (!entry)
 		return false;

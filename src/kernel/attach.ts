@@ -147,7 +147,11 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     link,
     refuse(program, reason) {
       const hooks = HOOKS.filter(({ name }) => link(name).programs.includes(program));
-      for (const hook of hooks) fail(hook, reason);
+      for (const hook of hooks) {
+        if (fail(hook, reason).place !== 'listener') continue;
+        listener.close();
+        listener = openListener();
+      }
     },
     attach(first, load, { reuse } = { reuse: false }) {
       if (!reuse) for (const name of gateProgramNames()) gates.fill(name, first.program(name));

@@ -41,5 +41,5 @@ test('sysfs tells it later: the first events reach the host, and so does the las
   await mapping.reload(table);
   assert.deepEqual(await heard(), first);
   await mapping.remove();
-  assert.deepEqual((await heard()).slice(first.length), [`remove ${mapping.name}`]);
+  assert.deepEqual([...new Set((await heard()).slice(first.length))], [`remove ${mapping.name}`]);
 });

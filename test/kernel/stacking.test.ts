@@ -14,8 +14,9 @@ const skip = await skipWithoutMapper();
 const SECTORS = 2048;
 const linear = (path: string, from = 0): string => `${from} ${SECTORS} linear ${path} 0`;
 const actions = (events: string[]): string[] => events.map((event) => event.split(' ')[0] ?? '');
+const kinds = (events: string[]): string[] => [...new Set(actions(events))];
 
-/** What the host hears of a device of device-mapper that is hidden from its first table to its end. */
+/** What kinds of events the host hears of a device of device-mapper that is hidden from its first table to its end. */
 const ENDS = ANNOUNCED_EMPTY ? ['add', 'remove'] : [];
 
 /** A stage with udevd, a device that a container has attached, and one of the host's. */
@@ -53,7 +54,7 @@ test('a device on a container’s is hidden from its making to its end, and dmse
   await host('udevadm settle');
   if (!ANNOUNCED_EMPTY) assert.deepEqual(udevDatabase(), before);
   await mapping.remove();
-  assert.deepEqual(actions(await stage.hostHears(mapping.events)).sort(), [...ENDS, ...ENDS].sort());
+  assert.deepEqual(kinds(await stage.hostHears(mapping.events)), ENDS);
   await host('udevadm settle');
   assert.deepEqual(udevDatabase(), before);
   const told = await toldOf(stage, mapping.name);
@@ -71,7 +72,7 @@ test('a device on the host’s own is the host’s: each of its events arrives, 
   assert.ok(Object.keys(udevDatabase()).length > 0);
   await mapping.remove();
   const heard = (await stage.hostHears(mapping.events)).filter((event) => event.endsWith(mapping.name));
-  assert.deepEqual([...new Set(actions(heard))], ['add', 'change', 'remove']);
+  assert.deepEqual(kinds(heard), ['add', 'change', 'remove']);
   assert.deepEqual(await toldOf(stage, mapping.name), []);
 });
 
@@ -95,8 +96,7 @@ test('on a partition, and on what stands on it: at any depth, and all of it is l
   await second.remove();
   await first.remove();
   await host(deletePartition(theirs, 1));
-  for (const { events } of [first, second])
-    assert.deepEqual(actions(await stage.hostHears(events)).sort(), [...ENDS, ...ENDS].sort());
+  for (const { events } of [first, second]) assert.deepEqual(kinds(await stage.hostHears(events)), ENDS);
   assert.deepEqual(
     (await stage.hostHears()).filter((event) => event.includes('35001')),
     [],
@@ -110,7 +110,7 @@ test('one container’s device among the host’s is enough, wherever it is in t
   const mapping = await mapDevice(t, 'mixed', [linear(ours), linear(theirs, SECTORS)]);
   assert.equal((await stage.agent.ask(`devices/${mapping.name}`)).hidden, true);
   await mapping.remove();
-  assert.deepEqual(actions(await stage.hostHears(mapping.events)).sort(), [...ENDS, ...ENDS].sort());
+  assert.deepEqual(kinds(await stage.hostHears(mapping.events)), ENDS);
 });
 
 test('a table that leads elsewhere: what leaves a container’s device is handed over, what comes to it is hidden', {
@@ -134,5 +134,5 @@ test('a table that leads elsewhere: what leaves a container’s device is handed
   assert.equal((await heardOf(coming)).length, seen);
   // The host knows it from before: its udev is to forget it.
   await coming.remove();
-  assert.deepEqual((await heardOf(coming)).slice(seen), ['remove']);
+  assert.deepEqual([...new Set((await heardOf(coming)).slice(seen))], ['remove']);
 });
