@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { defer } from '../support/defer.js';
 import { ANNOUNCED_EMPTY, mapDevice, skipWithoutMapper } from '../support/device-mapper.js';
 import { tempImage } from '../support/image.js';
+import { skipWithoutMd, startArray } from '../support/md.js';
 import { addPartition, deletePartition } from '../support/partition.js';
 import { host, openContainer } from '../support/shell.js';
 import { type Stage, setStage } from '../support/stage.js';
@@ -135,4 +136,22 @@ test('a table that leads elsewhere: what leaves a container’s device is handed
   // The host knows it from before: its udev is to forget it.
   await coming.remove();
   assert.deepEqual([...new Set((await heardOf(coming)).slice(seen))], ['remove']);
+});
+
+test('an array of md is the host’s until it has a member of a container’s; the host hears of its end', {
+  skip: await skipWithoutMd(),
+}, async (t) => {
+  const { stage, theirs } = await setDevices(t);
+  const array = await startArray(t, 127, theirs);
+  const heard = async (): Promise<string[]> =>
+    actions((await stage.hostHears(array.events)).filter((event) => event.endsWith(` ${array.name}`)));
+  const report = await stage.agent.ask(`devices/${array.name}`);
+  assert.deepEqual([report.owner.as, report.hidden, report.on], ['stacked', true, [['loop35001']]]);
+  // It is announced before it has any member.
+  assert.equal((await heard())[0], 'add');
+  const before = await heard();
+  await host(`echo change >/sys/block/${array.name}/uevent`);
+  assert.deepEqual(await heard(), before);
+  await array.stop();
+  await eventually('the host hears of its end', async () => (await heard()).at(-1) === 'remove', 30_000);
 });
