@@ -41,6 +41,7 @@
         'native/static_link_shim.c',
         'native/thread_capabilities.cc',
         'native/thread_task.cc',
+        'native/udev_cookie.cc',
         'native/uevent_listener.cc',
         'native/uevent_sender.cc',
         'native/uevent_socket.cc',

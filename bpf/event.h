@@ -14,6 +14,8 @@
 #define BACKING_PATH_LENGTH   1024
 #define PATH_COMPONENT_LENGTH 256
 #define DURATION_BUCKETS      8
+/* DISK_NAME_LEN of include/linux/genhd.h, blkdev.h: with its NUL. */
+#define DISK_NAME_LENGTH 32
 
 /*
  * What every program calls the initial user namespace, known by its level 0, whatever ns_id the kernel gave it (3 or
@@ -34,7 +36,7 @@
 enum event_kind {
 	EVENT_KIND_IOCTL =
 	    1, /* struct ioctl_event, or struct ioctl_path_event where a path was set */
-	EVENT_KIND_UEVENT = 2,   /* struct uevent_event: emission of a uevent about a loop device */
+	EVENT_KIND_UEVENT = 2,   /* struct uevent_event: emission of a uevent about such a device */
 	EVENT_KIND_RECEIVER = 3, /* struct receiver_event: a uevent socket was made or bound */
 };
 
@@ -119,7 +121,7 @@ enum verdict {
 
 /* What decided a verdict. The first group delivers, the second hides. */
 enum rule {
-	RULE_NOT_LOOP = 0,      /* the uevent is not about a loop device */
+	RULE_NOT_LOOP = 0,      /* about no loop device, nor another that anybody was seen to own */
 	RULE_UNKNOWN_OWNER = 1, /* nobody was seen to make or attach it: treated as the host's */
 	RULE_INITIAL_OWNER = 2, /* the initial user namespace owns it */
 	RULE_RECEIVER_OWNS = 3, /* the receiver's user namespace is the owner */
@@ -127,11 +129,21 @@ enum rule {
 	RULE_ALLOW_LIST = 5,           /* the receiver is on the allow-list */
 	RULE_OBSERVE = 6,              /* would be hidden, but filter.mode is observe */
 
-	RULE_CREATOR = 7, /* owned by the namespace that made the device */
-	RULE_HOLDER = 8,  /* owned by the namespace that attached the backing file */
-	RULE_PENDING = 9, /* the emitter is attaching the backing file right now */
-	RULE_ECHO = 10,   /* host udev's watch echoes a life that a container has just ended */
-	RULE_COUNT = 11,
+	RULE_CREATOR = 7,  /* owned by the namespace that made the device */
+	RULE_HOLDER = 8,   /* owned by the namespace that attached the backing file */
+	RULE_PENDING = 9,  /* the emitter is attaching the backing file right now */
+	RULE_ECHO = 10,    /* host udev's watch echoes a life that a container has just ended */
+	RULE_STACKED = 11, /* on a device that a user namespace owns (dm, md) */
+	RULE_COUNT = 12,
+};
+
+/* Where a device of device-mapper or md stands to what is below it. */
+enum stack_state {
+	STACK_STATE_NONE = 0,    /* on nothing that a user namespace owns */
+	STACK_STATE_CLAIMED = 1, /* being made on it: announced, not linked to it yet */
+	STACK_STATE_LINKED = 2,  /* on it */
+	STACK_STATE_LEFT =
+	    3, /* off it again: about to be removed, or on the host's own devices now */
 };
 
 /*
@@ -243,7 +255,15 @@ struct ioctl_path_event {
 	char slack[PATH_COMPONENT_LENGTH];
 };
 
-/* One uevent about a loop device, its partition or its bdi, seen where it is emitted. */
+/* The kernel's name of a disk. */
+struct disk_name {
+	char text[DISK_NAME_LENGTH];
+};
+
+/*
+ * One uevent about a loop device, or about one of another driver that anybody was seen to own; about its
+ * partition or its bdi. Seen where it is emitted.
+ */
 struct uevent_event {
 	struct event_header header;
 	struct caller emitter;
@@ -258,6 +278,11 @@ struct uevent_event {
 	__u64 diskseq;
 	__u32 state;      /* enum loop_state */
 	__u32 whole_disk; /* 1: the disk itself, 0: partition, bdi, other child */
+	/* Who asked device-mapper waits until udev has completed this (DM_COOKIE); 0: nobody does. */
+	__u32 dm_cookie;
+	__u32 padding;
+	char
+	    disk[DISK_NAME_LENGTH]; /* empty for a loop disk, whose number says it, and for a bdi */
 };
 
 struct receiver_event {
@@ -377,8 +402,9 @@ struct userns_key {
 };
 
 /*
- * Who owns a loop device; key: the disk's devno. Only BPF writes it while programs are attached,
- * one aligned word at a time, so that no reader ever sees a torn name.
+ * Who owns a device; key: the disk's devno. Only BPF writes it while programs are attached, one
+ * aligned word at a time, so that no reader ever sees a torn name. Of other drivers than loop only
+ * those devices have one that a user namespace made or that stand on another's.
  */
 struct owner_entry {
 	__u64 creator;
@@ -388,8 +414,31 @@ struct owner_entry {
 	__u64 pending_token; /* that caller's tgid << 32 | tid */
 	__u64 loop_address;  /* struct loop_device, to see whether the life still lasts */
 	__u64 last_holder;   /* whose life ended last */
-	__u64 released_boot_ns;
-	__u64 reserved[4];
+	__u64 released_boot_ns; /* ... or when it left the devices below it */
+	__u64 stacked;          /* the owner of a device below it; 0: nobody */
+	__u32 links;            /* how many devices below it a user namespace owns */
+	__u32 stack;            /* enum stack_state */
+	__u32 host_knows; /* 1: the host was told of this device: it is to hear of its end too */
+	__u32 padding;
+	__u64 reserved[1];
+};
+
+/* A device on one that a user namespace owns: devnos of the disks. */
+struct stack_link {
+	__u32 above;
+	__u32 below;
+};
+
+/*
+ * The claim of device-mapper on a device that a user namespace owns, by the thread that loads the
+ * table: the new disk is announced before it is linked to what it is on. Key: tgid << 32 | tid.
+ */
+struct claim_entry {
+	__u64 owner;
+	__u64 bdev;          /* struct block_device */
+	__u64 start_boot_ns; /* of the thread */
+	__u32 holders;       /* that the device had before */
+	__u32 padding;
 };
 
 /* A caller inside a loop ioctl; in the storage of its task, or by tgid << 32 | tid before 5.11. */

@@ -106,6 +106,12 @@ GATE("tp_btf/sys_exit", syscall_exit_tp_btf, may_concern_us((const struct pt_reg
 GATE("fexit/netlink_bind", receiver_bound_fexit,
      is_netlink_uevent((const struct socket *)context[0]), 0)
 GATES("fexit/dev_uevent", uevent_emission, fexit, true)
+GATES("fentry/bd_prepare_to_claim", bd_prepare_to_claim, fentry, true)
+GATES("fexit/bd_link_disk_holder", bd_link_disk_holder, fexit, true)
+GATES("fexit/bd_unlink_disk_holder", bd_unlink_disk_holder, fexit, true)
+GATE("kprobe/bd_prepare_to_claim", bd_prepare_to_claim_kprobe, true, 0)
+GATE("kprobe/bd_link_disk_holder", bd_link_disk_holder_kprobe, true, 0)
+GATE("kprobe/bd_unlink_disk_holder", bd_unlink_disk_holder_kprobe, true, 0)
 GATES("fmod_ret/security_sock_rcv_skb", uevent_delivery, fmod_ret,
       is_uevent_socket((const struct sock *)context[0]))
 GATE("lsm/socket_sock_rcv_skb", uevent_delivery_lsm,

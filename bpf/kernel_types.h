@@ -227,6 +227,7 @@ struct file {
 struct block_device {
 	struct gendisk *bd_disk;
 	atomic_t bd_openers;
+	int bd_holders;
 };
 /*
  * block/bdev.c (fs/block_dev.c before 5.14): the inode of a block device's page cache sits beside
@@ -247,6 +248,7 @@ struct gendisk {
 	int major;
 	int first_minor;
 	struct block_device *part0;
+	char disk_name[32];
 	void *private_data;
 	struct request_queue *queue;
 	__u64 diskseq;

@@ -47,6 +47,15 @@ __weak MAP(BPF_MAP_TYPE_HASH, __u32, __u64, 1024) stated_owners SEC(".maps");
 /* Of those that containers without a user namespace opened: their container's id. */
 __weak MAP(BPF_MAP_TYPE_LRU_HASH, struct receiver_key, __u64, 4096) receiver_containers
     SEC(".maps");
+/*
+ * Disks of other drivers than loop that have an entry in `owners`: their names, by which a uevent
+ * tells them, to their devnos.
+ */
+__weak MAP(BPF_MAP_TYPE_HASH, struct disk_name, __u32, 4096) disks SEC(".maps");
+/* Which stands on which; the value is the address of the disk above, to tell its life. */
+__weak MAP(BPF_MAP_TYPE_HASH, struct stack_link, __u64, 4096) stack_links SEC(".maps");
+/* A table that failed to load leaves its claim. */
+__weak MAP(BPF_MAP_TYPE_LRU_HASH, __u64, struct claim_entry, 1024) claims SEC(".maps");
 /* Cookies of the receivers on the allow-list. */
 __weak MAP(BPF_MAP_TYPE_HASH, __u64, __u32, 1024) allowed_receivers SEC(".maps");
 

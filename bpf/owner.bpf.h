@@ -135,6 +135,16 @@ static __always_inline struct owner_entry *owner_lookup_or_add(__u32 devno)
 	return entry;
 }
 
+/* Nothing of an earlier device of its number remains. */
+static __always_inline void owner_begun(struct owner_entry *entry, __u64 creator)
+{
+	entry->holder = USERNS_NONE;
+	entry->pending = USERNS_NONE;
+	entry->last_holder = USERNS_NONE;
+	entry->loop_address = 0;
+	entry->creator = creator;
+}
+
 /*
  * A kernel `add`, or a successful LOOP_CTL_ADD: a new device, nothing of an earlier one of its
  * number remains. What the host makes may be for a container: then the agent has said so before.
@@ -149,11 +159,7 @@ static __always_inline void owner_created(__u32 devno, __u64 creator)
 	stated = bpf_map_lookup_elem(&stated_owners, &devno);
 	if (stated && (creator == USERNS_INITIAL || is_container_id(creator)))
 		creator = *stated;
-	entry->holder = USERNS_NONE;
-	entry->pending = USERNS_NONE;
-	entry->last_holder = USERNS_NONE;
-	entry->loop_address = 0;
-	entry->creator = creator;
+	owner_begun(entry, creator);
 }
 
 static __always_inline void owner_removed(__u32 devno)
@@ -212,8 +218,13 @@ struct ownership {
 	enum rule rule; /* as if a host receiver listened: what makes it hidden or shown */
 };
 
+static __always_inline bool is_owned(struct ownership ownership)
+{
+	return ownership.owner != USERNS_NONE && ownership.owner != USERNS_INITIAL;
+}
+
 /*
- * Holder, else creator. `entry` may be null. Ends a life that the kernel has ended without our
+ * Of what it stands on, else holder, else creator. `entry` may be null. Ends a life that the kernel has ended without our
  * seeing it.
  */
 static __always_inline struct ownership owner_resolve(struct owner_entry *entry)
@@ -223,6 +234,11 @@ static __always_inline struct ownership owner_resolve(struct owner_entry *entry)
 
 	if (!entry)
 		return none;
+	if (entry->stack == STACK_STATE_CLAIMED || entry->stack == STACK_STATE_LINKED) {
+		found.owner = entry->stacked;
+		found.rule = RULE_STACKED;
+		return found;
+	}
 	/* Is the life still there? An address that no longer leads to this device says nothing. */
 	state = entry->loop_address ? loop_state_at(entry->loop_address) : -1;
 	if (entry->holder != USERNS_NONE && state == LOOP_STATE_UNBOUND)

@@ -62,6 +62,36 @@ static __always_inline bool tells_of_life(const struct uevent *event, __u64 ende
 	return call && takes_life(call->command) && call->devno == event->name.devno;
 }
 
+/* What the agent cannot tell by the number of another driver's disk. */
+static __always_inline void describe_disk(const struct uevent *event, struct uevent_event *record)
+{
+	bpf_probe_read_kernel_str(
+	    record->disk, sizeof(record->disk),
+	    (void *)disk_name_address(event->text, event->form, &event->name));
+	first_component(record->disk);
+	record->dm_cookie = uevent_numbers(event->text, event->form, &event->name);
+}
+
+/*
+ * What the host has been told of another driver's device, its `remove` is to follow. One that has
+ * left what was below it is the host's from then on.
+ */
+static __always_inline void note_host(const struct uevent *event, enum rule rule)
+{
+	struct owner_entry *entry = owner_lookup(event->name.devno);
+
+	if (!event->name.other_driver || !event->name.whole_disk || !entry)
+		return;
+	if (event->name.action == UEVENT_ACTION_REMOVE) {
+		if (!event->fields.synthetic)
+			entry->stack = STACK_STATE_LEFT;
+	} else if (verdict_of(rule) == VERDICT_DELIVER) {
+		entry->host_knows = 1;
+		if (entry->stack == STACK_STATE_LEFT)
+			entry->stack = STACK_STATE_NONE;
+	}
+}
+
 static __always_inline void emit_uevent(const struct uevent *event, enum rule rule)
 {
 	__u64 now = bpf_ktime_get_boot_ns(), cpu_seq;
@@ -93,11 +123,16 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 	record->diskseq = event->fields.diskseq;
 	record->state = state < 0 ? LOOP_STATE_UNBOUND : state;
 	record->whole_disk = event->name.whole_disk;
+	record->dm_cookie = 0;
+	record->padding = 0;
+	__builtin_memset(record->disk, 0, sizeof(record->disk));
+	if (event->name.other_driver && event->fields.subsystem == UEVENT_SUBSYSTEM_BLOCK)
+		describe_disk(event, record);
 	bpf_ringbuf_submit(record, 0);
 	count(&event_counts, EVENT_KIND_UEVENT);
 }
 
-/* Once for each uevent, in its emitter's context: counts it, and records it if it is about a loop device. */
+/* Once for each uevent, in its emitter's context: counts it, and records it if it is about a device with an owner. */
 static __always_inline void uevent_emitted(struct uevent *event)
 {
 	struct filter_settings *config = filter_settings();
@@ -110,6 +145,7 @@ static __always_inline void uevent_emitted(struct uevent *event)
 		if (is_owned(event->ownership) && config->mode != FILTER_MODE_HIDE)
 			rule = RULE_OBSERVE;
 		emit_uevent(event, rule);
+		note_host(event, rule);
 	} else {
 		if (!event->name.action_length)
 			return;

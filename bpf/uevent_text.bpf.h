@@ -9,11 +9,20 @@
 
 #include "maps.bpf.h"
 
-#define ACTION_LENGTH_MAX    8
-#define DEVPATH_LENGTH_MAX   192
+#define ACTION_LENGTH_MAX 8
+/*
+ * Of a longer one only what is before DEVPATH's end is looked at: no virtual disk's is. The stack of all programs in a
+ * chain of calls is 512 bytes, and this is the longest part of the longest one.
+ */
+#define DEVPATH_LENGTH_MAX   160
 #define UEVENT_STRING_LENGTH 64
 #define UEVENT_STRINGS_MAX   16
 #define WHOLE_DISK           (1ULL << 35)
+#define OTHER_DRIVER         (1ULL << 34)
+#define MAJOR_DIGITS_MAX     4
+#define MAJOR_MAX            4095
+#define BLOCK_FOLDER         "/devices/virtual/block/"
+#define BDI_FOLDER           "/devices/virtual/bdi/"
 #define CHARACTERS_IN_WORD   8
 #define NOT_A_NUMBER         (~0ULL)
 
@@ -26,8 +35,9 @@ struct uevent_name {
 	__u32 action_length;
 	__u32 path_length; /* without the NUL; 0 when it was too long to read */
 	__u32 action;      /* enum uevent_action */
-	__u32 devno;       /* of the loop disk it is about, or 0 */
-	__u32 whole_disk;
+	__u32 devno; /* of the disk it is about, or 0: of another driver's, and nobody knows it */
+	bool whole_disk;
+	bool other_driver; /* about a virtual disk that is no loop disk, or any other's bdi */
 };
 
 struct uevent_fields {
@@ -114,35 +124,99 @@ static __always_inline bool parse_number(const char *text, __u64 *number, char *
 	return parsed != NOT_A_NUMBER;
 }
 
+/* 1 if two characters are the same, else 0; without a branch, for the verifier. */
+static __always_inline __u32 is_same(__u8 one, __u8 other)
+{
+	return ((__u32)(one ^ other) - 1) >> 31;
+}
+
 /*
- * Which loop disk a DEVPATH is about: the disk, anything beneath it (its partitions), or its bdi.
- * Returns the disk's devno, 0 for everything else, and WHOLE_DISK if it is about the disk itself.
+ * Makes of the first component of `text` a key, in its place, since there is no stack to spare:
+ * padded with NULs, and empty if it is longer than any disk's. True if it was all of the text.
  */
-static __always_inline __u64 uevent_device(const char *path, __u32 part_shift)
+static __always_inline bool first_component(char *text)
+{
+	__u32 ended = 0, whole = 0;
+	int at;
+
+#pragma unroll
+	for (at = 0; at < DISK_NAME_LENGTH; at++) {
+		__u8 character = text[at];
+
+		whole |= is_same(character, '\0') & ~ended;
+		ended |= is_same(character, '\0') | is_same(character, '/');
+		text[at] = character & (ended - 1);
+		barrier_var(ended);
+		barrier_var(whole);
+	}
+	text[0] &= -ended;
+	return whole & 1;
+}
+
+/*
+ * A disk of another driver has any name: the part of the path up to the next '/'. Only of those
+ * that anybody was seen to own the devno is known.
+ */
+static __always_inline __u64 named_disk(char *text)
+{
+	__u64 whole = first_component(text) ? WHOLE_DISK : 0;
+	__u32 *devno = bpf_map_lookup_elem(&disks, text);
+
+	return OTHER_DRIVER | whole | (devno ? *devno : 0);
+}
+
+/*
+ * A bdi bears the major and the first minor of its disk: "7:16". 0: it is none; with the major 0 it
+ * is that of a mount without a disk (FUSE, NFS), which a container may make on the host's behalf.
+ */
+static __always_inline __u64 bdi_disk(const char *text)
+{
+	__u64 major, minor;
+	char end;
+	int digits;
+
+#pragma unroll
+	for (digits = 1; digits <= MAJOR_DIGITS_MAX; digits++) {
+		if (text[digits] != ':')
+			continue;
+		if (!parse_number(text, &major, &end) || end != ':' || !major ||
+		    major > MAJOR_MAX || !parse_number(text + digits + 1, &minor, &end) ||
+		    end != '\0' || minor > LOOP_NUMBER_MAX)
+			return 0;
+		return MAKE_DEVNO(major, minor) | (major == LOOP_MAJOR ? 0 : OTHER_DRIVER);
+	}
+	return 0;
+}
+
+/*
+ * Which virtual disk a DEVPATH is about: the disk, anything beneath it (its partitions), or its
+ * bdi. Returns the disk's devno where it is known, OTHER_DRIVER if it is no loop disk, 0 for
+ * everything else, and WHOLE_DISK if it is about the disk itself. A loop disk's number is in its
+ * name: it is known before anybody has owned it.
+ */
+static __always_inline __u64 uevent_device(char *path, __u32 part_shift)
 {
 	__u64 number, whole;
 	char end;
 
-	if (STARTS_WITH(path, "/devices/virtual/block/loop")) {
-		if (!parse_number(path + sizeof("/devices/virtual/block/loop") - 1, &number,
-				  &end) ||
+	if (STARTS_WITH(path, BLOCK_FOLDER "loop")) {
+		if (!parse_number(path + sizeof(BLOCK_FOLDER "loop") - 1, &number, &end) ||
 		    (end != '\0' && end != '/') || number > LOOP_NUMBER_MAX)
 			return 0;
 		whole = end == '\0' ? WHOLE_DISK : 0;
 		return MAKE_DEVNO(LOOP_MAJOR, number << part_shift) | whole;
 	}
-	/* A bdi bears the disk's first minor. */
-	if (STARTS_WITH(path, "/devices/virtual/bdi/7:") &&
-	    parse_number(path + sizeof("/devices/virtual/bdi/7:") - 1, &number, &end) &&
-	    end == '\0' && number <= LOOP_NUMBER_MAX)
-		return MAKE_DEVNO(LOOP_MAJOR, number);
+	if (STARTS_WITH(path, BLOCK_FOLDER))
+		return named_disk(path + sizeof(BLOCK_FOLDER) - 1);
+	if (STARTS_WITH(path, BDI_FOLDER))
+		return bdi_disk(path + sizeof(BDI_FOLDER) - 1);
 	return 0;
 }
 
 /*
  * The first string of the text. Functions of their own return one word, so that the verifier walks
  * them once and carries none of their paths on: path_length << 48 | action_length << 40 | action <<
- * 36 | WHOLE_DISK | devno. 0: not a kernel uevent (udevd's own messages begin with "libudev").
+ * 36 | WHOLE_DISK | OTHER_DRIVER | devno. 0: not a kernel uevent (udevd's own messages begin with "libudev").
  */
 __weak __noinline __u64 parse_uevent_name(__u64 text, __u32 part_shift, __u32 form)
 {
@@ -189,6 +263,7 @@ static __always_inline bool uevent_name(const char *text, enum uevent_form form,
 	name->action_length = packed >> 40 & 0xff;
 	name->action = packed >> 36 & 0xf;
 	name->whole_disk = (packed & WHOLE_DISK) != 0;
+	name->other_driver = (packed & OTHER_DRIVER) != 0;
 	name->devno = packed;
 	return packed != 0;
 }
@@ -227,17 +302,57 @@ __weak __noinline __u64 parse_uevent_fields(__u64 text, __u32 offset)
 	return diskseq << 16 | subsystem << 8 | synthetic;
 }
 
-static __always_inline struct uevent_fields uevent_fields(const char *text, enum uevent_form form,
-							  const struct uevent_name *name)
+/*
+ * The same for what is asked of few: major << 52 | minor << 32 | the cookie that device-mapper's
+ * caller waits for. They come in the order DM_COOKIE (dm_kobject_uevent in drivers/md/dm.c), then
+ * MAJOR, MINOR (dev_uevent in drivers/base/core.c).
+ */
+__weak __noinline __u64 parse_uevent_numbers(__u64 text, __u32 offset)
+{
+	__u64 major = 0, minor = 0, cookie = 0, number;
+	int string;
+	char end;
+
+	for (string = 0; string < UEVENT_STRINGS_MAX; string++) {
+		char field[UEVENT_STRING_LENGTH] = {};
+		long length =
+		    bpf_probe_read_kernel_str(field, sizeof(field), (void *)text + offset);
+
+		if (length <= 1 || length >= UEVENT_STRING_LENGTH)
+			break;
+		offset += length;
+		if (STARTS_WITH(field, "DM_COOKIE=") &&
+		    parse_number(field + sizeof("DM_COOKIE=") - 1, &number, &end))
+			cookie = (__u32)number;
+		else if (STARTS_WITH(field, "MAJOR=") &&
+			 parse_number(field + sizeof("MAJOR=") - 1, &number, &end))
+			major = number & MAJOR_MAX;
+		else if (STARTS_WITH(field, "MINOR=") &&
+			 parse_number(field + sizeof("MINOR=") - 1, &number, &end)) {
+			minor = number & LOOP_NUMBER_MAX;
+			break;
+		}
+	}
+	return major << 52 | minor << 32 | cookie;
+}
+
+/* Where the strings after the DEVPATH begin; 0 if that is not known. */
+static __always_inline __u32 fields_offset(enum uevent_form form, const struct uevent_name *name)
 {
 	/* "ACTION=ACTION\0DEVPATH=PATH\0", in a message after "ACTION@PATH\0" */
 	__u32 lengths = name->action_length + name->path_length;
 	__u32 offset = lengths + sizeof("ACTION=") + sizeof("DEVPATH=");
-	__u64 packed;
 
-	if (form == UEVENT_FORM_MESSAGE)
-		offset += lengths + sizeof("@");
-	packed = name->path_length ? parse_uevent_fields((__u64)text, offset) : 0;
+	if (!name->path_length)
+		return 0;
+	return form == UEVENT_FORM_MESSAGE ? offset + lengths + sizeof("@") : offset;
+}
+
+static __always_inline struct uevent_fields uevent_fields(const char *text, enum uevent_form form,
+							  const struct uevent_name *name)
+{
+	__u32 offset = fields_offset(form, name);
+	__u64 packed = offset ? parse_uevent_fields((__u64)text, offset) : 0;
 	struct uevent_fields fields = {
 	    .diskseq = packed >> 16,
 	    .subsystem = packed >> 8 & 0xff,
@@ -245,6 +360,37 @@ static __always_inline struct uevent_fields uevent_fields(const char *text, enum
 	};
 
 	return fields;
+}
+
+static __always_inline __u64 uevent_numbers(const char *text, enum uevent_form form,
+					    const struct uevent_name *name)
+{
+	__u32 offset = fields_offset(form, name);
+
+	return offset ? parse_uevent_numbers((__u64)text, offset) : 0;
+}
+
+/* The address of the disk's name in a path that is below BLOCK_FOLDER. */
+static __always_inline __u64 disk_name_address(const char *text, enum uevent_form form,
+					       const struct uevent_name *name)
+{
+	__u64 address = (__u64)text + name->action_length + 1;
+
+	if (form == UEVENT_FORM_BUFFER)
+		address += sizeof("ACTION=") - 1 + sizeof("DEVPATH=") - 1;
+	return address + sizeof(BLOCK_FOLDER) - 1;
+}
+
+/* A function of its own, as all that are long when they are unrolled. */
+__weak __noinline int remember_disk(__u64 address, __u32 devno)
+{
+	struct disk_name name = {};
+
+	bpf_probe_read_kernel_str(name.text, sizeof(name.text), (void *)address);
+	first_component(name.text);
+	if (bpf_map_update_elem(&disks, &name, &devno, BPF_ANY))
+		count_drop(DROP_REASON_OWNER_MAP_FULL);
+	return 0;
 }
 
 #endif

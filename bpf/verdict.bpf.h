@@ -10,6 +10,7 @@
 #define LOOPWARDEN_VERDICT_BPF_H
 
 #include "container.bpf.h"
+#include "stack.bpf.h"
 #include "uevent_text.bpf.h"
 
 /*
@@ -26,11 +27,6 @@ struct uevent {
 	struct uevent_fields fields;
 	struct ownership ownership;
 };
-
-static __always_inline bool is_owned(struct ownership ownership)
-{
-	return ownership.owner != USERNS_NONE && ownership.owner != USERNS_INITIAL;
-}
 
 /*
  * Only the kernel's own (portid 0) teach us who made a device. To a network namespace of another
@@ -77,7 +73,7 @@ static __always_inline void learn_creator(struct uevent *event, struct task_stru
 static __always_inline void follow_call(const struct uevent *event, struct inflight_entry *call,
 					struct task_struct *task)
 {
-	if (!takes_life(call->command) || call->devno == event->name.devno ||
+	if (!takes_life(call->command) || call->devno == event->name.devno || event->name.other_driver ||
 	    event->name.action != UEVENT_ACTION_CHANGE || !event->name.whole_disk ||
 	    event->fields.synthetic || !event->from_kernel)
 		return;
@@ -123,14 +119,64 @@ static __always_inline void resolve_uevent(struct uevent *event,
 	}
 }
 
-/* False: not about a loop device, or not a uevent of the kernel's form. */
+/*
+ * The `remove` of a disk or of its bdi, sent when it is off all that was below it: hidden as all
+ * that came before it, or, where the host was told of the device, not.
+ */
+static __always_inline void resolve_removal(struct uevent *event, const struct owner_entry *entry)
+{
+	if (entry->host_knows) {
+		event->ownership.owner = USERNS_INITIAL;
+		event->ownership.rule = RULE_INITIAL_OWNER;
+	} else if (entry->stack == STACK_STATE_LEFT) {
+		event->ownership.owner = entry->stacked;
+		event->ownership.rule = RULE_STACKED;
+	}
+}
+
+/*
+ * The same for a device of another driver. False: it is the host's own, or what is beneath no disk
+ * that is known. Costs the host's devices one lookup.
+ */
+static __always_inline bool examine_disk(struct uevent *event)
+{
+	bool is_add = event->name.action == UEVENT_ACTION_ADD && event->from_kernel, is_bdi;
+	struct owner_entry *entry;
+
+	if (!event->name.devno && !is_add)
+		return false;
+	event->fields = uevent_fields(event->text, event->form, &event->name);
+	is_bdi = event->fields.subsystem == UEVENT_SUBSYSTEM_BDI;
+	if (is_add && !event->fields.synthetic && (event->name.whole_disk || is_bdi)) {
+		if (!is_bdi)
+			event->name.devno =
+			    uevent_numbers(event->text, event->form, &event->name) >> 32;
+		if (event->name.devno)
+			learn_disk(
+			    event->name.devno,
+			    is_bdi ? 0 : disk_name_address(event->text, event->form, &event->name));
+	}
+	entry = owner_lookup(event->name.devno);
+	if (!entry)
+		return false;
+	event->ownership = owner_resolve(entry);
+	if (event->name.action == UEVENT_ACTION_REMOVE && !event->fields.synthetic &&
+	    (event->name.whole_disk || is_bdi))
+		resolve_removal(event, entry);
+	return true;
+}
+
+/* False: not about a device that anybody owns, or not a uevent of the kernel's form. */
 static __always_inline bool examine_uevent(struct uevent *event,
 					   const struct filter_settings *config)
 {
 	event->ownership.owner = USERNS_NONE;
 	event->ownership.rule = RULE_NOT_LOOP;
-	if (!uevent_name(event->text, event->form, config->part_shift, &event->name) ||
-	    !event->name.devno)
+	if (!uevent_name(event->text, event->form, config->part_shift, &event->name))
+		return false;
+	if (event->name.other_driver)
+		return examine_disk(event);
+	if (!event->name.devno)
 		return false;
 	event->fields = uevent_fields(event->text, event->form, &event->name);
 	resolve_uevent(event, config);

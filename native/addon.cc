@@ -32,6 +32,7 @@
 #include "receiver_watch.h"
 #include "ring_reader.h"
 #include "service_notify.h"
+#include "udev_cookie.h"
 #include "uevent_listener.h"
 #include "uevent_sender.h"
 #include "uevent_source.h"
@@ -166,6 +167,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports)
 	    Export<RemoveLoop>("removeLoop"),
 	    Export<OpenDevtmpfs>("openDevtmpfs"),
 	    Export<MakeDeviceNode>("makeDeviceNode"),
+	    Export<CompleteUdevCookie>("completeUdevCookie"),
 	};
 	napi_define_properties(env, exports, sizeof(functions) / sizeof(functions[0]), functions);
 	return exports;

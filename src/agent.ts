@@ -16,6 +16,7 @@ import { openNamespaceUse } from './devices/namespace-use.js';
 import { openOpeners } from './devices/openers.js';
 import { creatorOf, readOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
+import { adoptStacks, leftDisks, releaseStacks } from './devices/stacks.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
 import { isAttachmentUnseen, showDevice } from './devices/unseen-device.js';
 import { reasonOf } from './errors.js';
@@ -49,6 +50,7 @@ import { openNodeHiding } from './node-hiding.js';
 import type { PassedListener } from './notify/passed-listener.js';
 import { createAllowList } from './policy/allow-list.js';
 import { type HandOver, handOversOfScope } from './policy/hand-over.js';
+import { isUdevFiltered } from './policy/udev-cookie.js';
 import { createReaper } from './reaper.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
@@ -155,6 +157,7 @@ async function assemble(parts: Parts): Promise<Agent> {
   const { gates, iterators, pins } = kernel;
   const partShift = loopPartShift();
   const owners = kernel.map('owners');
+  const stacks = { owners, disks: kernel.map('disks'), stackLinks: kernel.map('stack_links') };
   const registry = createRegistry(partShift);
   const containers = createContainerResolver({
     native,
@@ -252,6 +255,9 @@ async function assemble(parts: Parts): Promise<Agent> {
     written: () => written,
     settle: nodes.settle,
     handOver,
+    completeCookie(cookie) {
+      if (isUdevFiltered(receivers.list(), receivers.udevTgid())) native.completeUdevCookie(cookie);
+    },
   });
 
   const drops = (): Record<string, number> => readDrops(kernel.map('drop_counts'));
@@ -428,6 +434,10 @@ async function assemble(parts: Parts): Promise<Agent> {
 
   function handOver({ device: { name }, action }: HandOver): void {
     log.info({ device: name, action }, 'handed over to the host');
+    handToHost(name, action);
+  }
+
+  function handToHost(name: string, action: 'add' | 'change'): void {
     try {
       triggerUevent(name, action);
     } catch (error) {
@@ -438,6 +448,7 @@ async function assemble(parts: Parts): Promise<Agent> {
 
   function keepHouse(): void {
     filter.refresh();
+    keepStacks();
     const { unaccounted } = accounts.check(() => ring.stats().unreadBytes === 0);
     if (unaccounted > unaccountedSeen)
       log.error({ unaccounted: unaccounted - unaccountedSeen }, 'records are unaccounted for');
@@ -453,6 +464,22 @@ async function assemble(parts: Parts): Promise<Agent> {
     const all = Object.values(dropped).reduce((sum, count) => sum + count, 0);
     if (all > dropsSeen) log.error({ lost: all - dropsSeen, ...dropped }, 'records were lost');
     dropsSeen = all;
+  }
+
+  /** Where no hook tells of it, what is put on what; everywhere, what has passed to the host by that. */
+  function keepStacks(): void {
+    const { bootNs } = native.clocks();
+    if (kernel.link('disk_stacking').place === 'agent') {
+      releaseStacks(stacks, bootNs);
+      adoptStacks(stacks);
+    }
+    for (const { name, action } of leftDisks(owners, bootNs)) {
+      log.info(
+        { device: name, action },
+        'on no device of a user namespace any more: handed over to the host',
+      );
+      handToHost(name, action);
+    }
   }
 
   /** What waits in a map of another version, which this one cannot read. */

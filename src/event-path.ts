@@ -1,10 +1,11 @@
 /** The way of one event past the stations: identity, devices, policy, sinks. The agent's, and that of a recording (demo). */
-import { loopName } from './devices/devno.js';
+import { diskName } from './devices/devno.js';
 import type { Device, Registry } from './devices/registry.js';
 import type { Accounts } from './events/accounts.js';
 import type { LoopEvent } from './events/decode.js';
 import type { ContainerResolver } from './identity/resolver.js';
 import { type HandOver, handOverOf } from './policy/hand-over.js';
+import { hiddenCookie } from './policy/udev-cookie.js';
 import type { Activity } from './sinks/activity.js';
 import { entryOfEvent, entryOfLifeEnd } from './sinks/audit-events.js';
 import type { AuditDevice } from './sinks/audit-record.js';
@@ -28,6 +29,8 @@ export interface EventPathOptions {
   /** The device is what it is after the event; before a hand-over tells the host of it. */
   settle: (device: Device) => void;
   handOver: (handOver: HandOver) => void;
+  /** Somebody of the host's waits until udev has completed a uevent that it never gets. */
+  completeCookie: (cookie: number) => void;
 }
 
 /** Takes each event, in the order of the kernel. */
@@ -39,7 +42,7 @@ export function createEventPath(options: EventPathOptions): (event: LoopEvent) =
     if (devno === 0) return undefined;
     return device
       ? { name: device.name, devno, diskseq: device.diskseq }
-      : { name: loopName(devno, options.partShift), devno };
+      : { name: diskName(devno, options.partShift), devno };
   };
 
   return (event) => {
@@ -51,6 +54,8 @@ export function createEventPath(options: EventPathOptions): (event: LoopEvent) =
     const written = options.written();
     // Of an agent that was killed between writing and releasing.
     if (written.size > 0 && written.has(recordKey(header.bootNs, caller.tid))) return;
+    const cookie = hiddenCookie(event);
+    if (cookie !== undefined) options.completeCookie(cookie);
     const { device, ended } = change;
     activity.note(event, ended ?? device?.life, container);
     options.hostAccesses.note(event);

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { createCleanup } from './cleanup.js';
 import type { Config } from './config/schema.js';
 import { reconcileOwners } from './devices/owners.js';
+import { adoptStacks, releaseStacks } from './devices/stacks.js';
 import { reasonOf } from './errors.js';
 import { setBudgets } from './events/budgets.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
@@ -115,10 +116,13 @@ function load(
 
   function attach(): Loading {
     const owners = programs.map('owners');
+    const stacks = { owners, disks: programs.map('disks'), stackLinks: programs.map('stack_links') };
     recovery?.fill(owners);
     // Only where no programs went on writing to it.
-    if (pins.found.size > 0 && !gates.areActing())
+    if (pins.found.size > 0 && !gates.areActing()) {
       log.info(reconcileOwners(owners, partShift), 'owner map of an earlier agent taken over');
+      releaseStacks(stacks, native.clocks().bootNs);
+    }
     const aside = pins.keep(programs);
     // Before the switch: what an earlier agent's programs did, these are to do from their first call.
     const scopeBefore = readScope(programs.map('settings'));
@@ -140,6 +144,8 @@ function load(
     keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
     if (reused) log.info('the programs of an earlier agent are of this build, and go on');
     gates.pin();
+    const adopted = adoptStacks(stacks);
+    if (adopted.length > 0) log.info({ disks: adopted }, 'found on devices of user namespaces');
     const quarantine = recovery && {
       map: 'owners',
       fault: recovery.fault,

@@ -12,6 +12,7 @@ export function deviceReport(more: Partial<DeviceReport> = {}): DeviceReport {
     logicalBlockBytes: 512,
     readOnly: false,
     partitions: [],
+    on: [],
     backing: {
       path: '/srv/disk.img',
       offset: 0,

@@ -125,6 +125,8 @@ export function ueventRecord(more: Partial<UeventEvent> = {}): UeventEvent {
     diskseq: 9n,
     state: LOOP_STATE.BOUND,
     wholeDisk: 1,
+    dmCookie: 0,
+    disk: '',
     ...more,
   };
 }
@@ -149,6 +151,10 @@ export function aggregateOf(more: Partial<Aggregate> = {}): Aggregate {
 
 /** The owner entry of a device that nobody was seen to make or to hold. */
 export const NOBODY: OwnerEntry = {
+  stacked: 0n,
+  links: 0,
+  stack: 0,
+  hostKnows: 0,
   creator: 0n,
   holder: 0n,
   holderDiskseq: 0n,

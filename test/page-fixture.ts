@@ -162,6 +162,7 @@ export function pageFixture({ startedAt = new Date().toISOString(), kept = 1000 
     receivers: {} as Receivers,
     inventory: {
       devices: () => devices,
+      disks: () => [],
       device: (name) => devices.find((device) => device.name === name),
       orphans: () => [],
       ownership: () => ({ owners: new Map(), userNamespaces: new Map(), living: new Set() }),
@@ -240,6 +241,7 @@ export function deviceView(
     logicalBlockBytes: 512,
     readOnly: false,
     partitions: of && number % 3 === 0 ? [`loop${number}p1`, `loop${number}p2`] : [],
+    on: [],
     backing: {
       path: of
         ? `${of.folder}/disk-${number}.img`

@@ -126,7 +126,7 @@ const OWNER_COLUMNS: readonly DeviceColumn[] = [
   },
   {
     name: 'ROLE',
-    description: 'holder (attached the file) or creator (made the device)',
+    description: 'holder (attached the file), creator (made the device) or stacked (owns one below it)',
     text: ({ owner }) => owner.as ?? '',
   },
   {
@@ -210,6 +210,13 @@ const OWNER_COLUMNS: readonly DeviceColumn[] = [
     shrinks: { to: 10 },
     text: ({ partitions }) => partitions.join(','),
     value: ({ partitions }) => partitions,
+  },
+  {
+    name: 'ON',
+    description: 'what it stands on (dm, md), down to the lowest: loop5p1←loop5',
+    shrinks: { to: 10 },
+    text: ({ on }) => on.map((chain) => chain.join('←')).join(','),
+    value: ({ on }) => on,
   },
 ];
 

@@ -97,8 +97,12 @@ function facts(device: DeviceReport): string {
   const { verdict } = device;
   return table([
     ['device', `${device.name} (${device.devno}, life ${device.diskseq}), ${device.state}`],
-    ['backing file', device.backing?.path ?? 'none'],
-    ['attached by', attachedBy(device)],
+    ...(device.on.length > 0
+      ? [['stands on', device.on.map((chain) => chain.join(' on ')).join('; ')]]
+      : [
+          ['backing file', device.backing?.path ?? 'none'],
+          ['attached by', attachedBy(device)],
+        ]),
     ['owner', ownerSentence(device)],
     ['container', device.container ? containerSentence(device.container) : 'not known'],
     ['host’s udev', `${verdict.verdict === 'hide' ? 'gets no event of it' : 'gets its events'}`],
@@ -111,12 +115,19 @@ function attachedBy({ attachedBy: by, state }: DeviceReport): string {
   return state === 'bound' ? 'not seen by this agent' : 'nobody';
 }
 
+const AS = {
+  holder: 'as holder',
+  creator: 'as creator',
+  stacked: 'as the owner of what it stands on',
+} as const;
+
 function ownerSentence({ owner, orphan }: DeviceReport): string {
   const { userns, pidns } = owner;
   const state = orphan ? ', which is gone: an orphan' : '';
+  const role = owner.as && AS[owner.as];
   if (pidns)
-    return `the rootful container in pid namespace ${pidns.inum} (id ${pidns.id}, level ${pidns.level}), as ${owner.as}${state}`;
+    return `the rootful container in pid namespace ${pidns.inum} (id ${pidns.id}, level ${pidns.level}), ${role}${state}`;
   if (!userns)
     return owner.class === 'initial' ? `the host, as ${owner.as}` : 'unknown, treated as the host’s';
-  return `user namespace ${userns.inum} (id ${userns.id}, of uid ${userns.ownerUid}, level ${userns.level}), as ${owner.as}${state}`;
+  return `user namespace ${userns.inum} (id ${userns.id}, of uid ${userns.ownerUid}, level ${userns.level}), ${role}${state}`;
 }

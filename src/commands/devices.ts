@@ -7,9 +7,9 @@ import { OWNER_WORDS } from './owner-filter.js';
 
 export const devices: Command = {
   name: 'devices',
-  summary: 'list loop devices with their owners',
+  summary: 'list loop devices, and what stands on those of user namespaces, with their owners',
   details: [
-    'Without a filter those with a backing file, and those that a user namespace owns. Filters are joined by "and".',
+    'Without a filter those with a backing file, and those that a user namespace owns; of other drivers (device-mapper, md, zram) only the latter. Filters are joined by "and".',
     `Columns (-o +COL adds to the default ones, ${DEFAULT_DEVICE_COLUMNS.join(', ')}):`,
     ...columnList(DEVICE_COLUMNS),
   ],

@@ -59,9 +59,9 @@ export function diagnose(
         kernel.links.find((each) => each.kind === kind)?.available === true;
       const link =
         links.find(({ kind }) => kind === outcome?.link) ??
-        links.find(({ kind }) => isUsable(kind)) ??
+        links.find(({ kind, place }) => place === 'agent' || isUsable(kind)) ??
         links[0];
-      const usable = link !== undefined && isUsable(link.kind);
+      const usable = link !== undefined && (link.place === 'agent' || isUsable(link.kind));
       return {
         hook: name,
         purpose,
@@ -118,6 +118,11 @@ function degradations(kernel: KernelFeatures, answer: AgentAnswer): Degradation[
   if (uses('uevent_emission', 'socket_filter'))
     list.push({
       what: 'uevents are recorded by the agent’s own listener: none are recorded while no agent runs',
+      mend: KERNEL_WITH.trampolines,
+    });
+  if (uses('disk_stacking', 'sysfs'))
+    list.push({
+      what: 'what is put on a container’s device is looked for in sysfs: its first uevents reach the host',
       mend: KERNEL_WITH.trampolines,
     });
   if (!kernel.nsId)

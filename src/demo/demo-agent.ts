@@ -102,6 +102,7 @@ export async function startDemoAgent(
     registry.seed(stage.host.listLoops(), readOwners(owners));
 
     const takeEvent = createEventPath({
+      completeCookie: () => {},
       accounts,
       containers: stage.containers,
       registry,

@@ -85,6 +85,8 @@ export function createStage({ header, frames }: Recording): Stage {
     host: {
       listLoops: () => loops,
       readLoop: (name) => loops.find((loop) => loop.name === name),
+      readDisk: () => undefined,
+      diskOf: () => undefined,
       lookForUsers: () => (id, known) => livingUserNamespaces(known, populated).has(id),
     },
     containers: {

@@ -33,6 +33,15 @@ export function loopNumber(name: string): number {
   return Number(name.slice('loop'.length));
 }
 
+/** Of a disk of any driver; only a loop disk's number says its name: of another it is `252:0`. */
+export function diskName(devno: number, partShift: number): string {
+  return isLoop(devno) ? loopName(devno, partShift) : devnoText(devno);
+}
+
+export function isLoop(devno: number): boolean {
+  return devno >>> MINOR_BITS === LOOP_MAJOR;
+}
+
 /** `7:3` */
 export function devnoText(devno: number): string {
   return `${majorOf(devno)}:${minorOf(devno)}`;

@@ -2,16 +2,21 @@
 import type { ContainerResolver } from '../identity/resolver.js';
 import type { UsernsEntry } from '../kernel/abi.js';
 import type { BpfMap, NativeAddon } from '../kernel/native.js';
+import { isLoop } from './devno.js';
+import { diskOf, readDisk, type SysfsDisk } from './disks.js';
 import { isContainerInUse, isInUse, type NamespaceUse, type NamespaceWalk } from './namespace-use.js';
 import { populatedPidNamespaces } from './namespaces.js';
 import { isOwned, ownerClass, ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
 import { listLoops, readLoop, type SysfsLoop } from './sysfs.js';
-import { type DeviceView, type Ownership, viewDevice } from './view.js';
+import { type DeviceView, type Ownership, viewDevice, viewDisk } from './view.js';
 
 export interface Inventory {
+  /** Loop devices. */
   devices(): DeviceView[];
-  /** Undefined if there is none of that name. */
+  /** Those of other drivers that a user namespace owns. */
+  disks(): DeviceView[];
+  /** Of any driver. Undefined if there is none of that name. */
   device(name: string): DeviceView | undefined;
   /** Those whose owner is dead now: looked for anew, and only among the owned ones. */
   orphans(): DeviceView[];
@@ -25,6 +30,8 @@ export type IsNamespaceInUse = (id: bigint, known: ReadonlyMap<bigint, UsernsEnt
 export interface HostView {
   listLoops(): SysfsLoop[];
   readLoop(name: string): SysfsLoop | undefined;
+  readDisk(name: string): SysfsDisk | undefined;
+  diskOf(devno: number): SysfsDisk | undefined;
   /** As it is now, or was at most so many milliseconds ago. To be asked before the known ones are read. */
   lookForUsers(maxAgeMs: number): IsNamespaceInUse;
 }
@@ -42,6 +49,8 @@ export function thisHost(
   return {
     listLoops,
     readLoop,
+    readDisk,
+    diskOf,
     lookForUsers(maxAgeMs) {
       if (walk === undefined || performance.now() - walkedAtMs > maxAgeMs) {
         walk = use.walk();
@@ -93,9 +102,18 @@ export function createInventory(
       const now = ownership();
       return host.listLoops().map((loop) => view(loop, now));
     },
+    disks() {
+      const now = ownership();
+      return [...now.owners]
+        .filter(([devno, entry]) => !isLoop(devno) && isOwned(ownerOf(entry, true).class))
+        .flatMap(([devno]) => host.diskOf(devno) ?? [])
+        .map((disk) => viewDisk(disk, now));
+    },
     device(name) {
       const loop = host.readLoop(name);
-      return loop && view(loop, ownership());
+      if (loop) return view(loop, ownership());
+      const disk = host.readDisk(name);
+      return disk && viewDisk(disk, ownership());
     },
     orphans() {
       const now = ownershipAt(0);

@@ -4,12 +4,14 @@ import {
   type OwnerEntry,
   readOwnerEntry,
   readUsernsEntry,
+  STACK_STATE,
   USERNS_ENTRY_SIZE,
   type UsernsEntry,
   writeOwnerEntry,
 } from '../kernel/abi.js';
 import type { BpfMap } from '../kernel/native.js';
-import { loopName } from './devno.js';
+import { isLoop, loopName } from './devno.js';
+import { diskOf } from './disks.js';
 import { readLoop, type SysfsLoop } from './sysfs.js';
 
 /** USERNS_INITIAL and USERNS_NONE of bpf/event.h. */
@@ -23,7 +25,8 @@ const CONTAINER_IDS = 0x1fffn;
 export type OwnerClass = 'initial' | 'userns' | 'container' | 'unknown';
 export const OWNER_CLASSES: readonly OwnerClass[] = ['initial', 'userns', 'container', 'unknown'];
 
-export type OwnerRole = 'holder' | 'creator';
+/** `stacked`: it owns a device below this one. */
+export type OwnerRole = 'holder' | 'creator' | 'stacked';
 
 export interface Owner {
   /** USERNS_NONE: nobody was seen. */
@@ -33,14 +36,21 @@ export interface Owner {
 }
 
 /**
- * Holder, else creator. BPF learns that a life has ended when it next looks at the device, so the holder counts only
+ * Of what is below, else holder, else creator. BPF learns that a life has ended when it next looks at the device, so the holder counts only
  * while something is attached.
  */
 export function ownerOf(entry: OwnerEntry | undefined, bound: boolean): Owner {
+  if (entry && isStacked(entry))
+    return { id: entry.stacked, class: ownerClass(entry.stacked), as: 'stacked' };
   const holder = bound ? (entry?.holder ?? USERNS_NONE) : USERNS_NONE;
   const id = holder !== USERNS_NONE ? holder : (entry?.creator ?? USERNS_NONE);
   const role = holder !== USERNS_NONE ? 'holder' : 'creator';
   return { id, class: ownerClass(id), as: id === USERNS_NONE ? null : role };
+}
+
+/** Does it stand on a device that a user namespace owns? */
+export function isStacked({ stack }: Pick<OwnerEntry, 'stack'>): boolean {
+  return stack === STACK_STATE.CLAIMED || stack === STACK_STATE.LINKED;
 }
 
 export function ownerClass(owner: bigint): OwnerClass {
@@ -89,6 +99,13 @@ export function reconcileOwners(
   const outcome = { kept: 0, removed: 0, released: 0 };
   for (const [devno, entry] of readOwners(map)) {
     const key = devnoKey(devno);
+    if (!isLoop(devno)) {
+      // What it stands on is looked for when the programs act (reconcileStacks).
+      const isThere = diskOf(devno) !== undefined;
+      if (!isThere) map.delete(key);
+      outcome[isThere ? 'kept' : 'removed']++;
+      continue;
+    }
     const loop = readLoop(loopName(devno, partShift));
     if (loop === undefined) {
       map.delete(key);

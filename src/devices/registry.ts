@@ -16,7 +16,7 @@ import {
   type UeventEvent,
   VERDICT,
 } from '../kernel/abi.js';
-import { loopName } from './devno.js';
+import { diskName } from './devno.js';
 import { isOwned, ownerClass, ownerOf, USERNS_INITIAL, USERNS_NONE } from './owners.js';
 import type { SysfsLoop } from './sysfs.js';
 
@@ -72,7 +72,7 @@ export function createRegistry(partShift: number): Registry {
 
   const newDevice = (devno: number): Device => ({
     devno,
-    name: loopName(devno, partShift),
+    name: diskName(devno, partShift),
     diskseq: 0n,
     life: undefined,
     host: { sawDevice: false, sawLife: false },
@@ -117,6 +117,7 @@ export function createRegistry(partShift: number): Registry {
     const isRemoval = record.action === UEVENT_ACTION.REMOVE && record.wholeDisk === 1;
     const device = isRemoval ? devices.get(record.devno) : demand(record.devno);
     if (device === undefined) return { device, ended: undefined };
+    if (record.disk !== '') device.name = record.disk;
     if (isRemoval) {
       devices.delete(record.devno);
       removing.set(record.devno, device);

@@ -2,7 +2,8 @@
 import type { Container } from '../identity/container.js';
 import type { OwnerEntry, UsernsEntry } from '../kernel/abi.js';
 import { devnoText } from './devno.js';
-import { isOwned, type OwnerClass, type OwnerRole, ownerOf } from './owners.js';
+import { chainsBelow, type SysfsDisk } from './disks.js';
+import { isOwned, type Owner, type OwnerClass, type OwnerRole, ownerOf } from './owners.js';
 import type { Life, Registry } from './registry.js';
 import type { SysfsLoop } from './sysfs.js';
 
@@ -39,12 +40,15 @@ export interface DeviceView {
   name: string;
   devno: string;
   diskseq: bigint;
+  /** Of a disk of another driver: whether it has a size. */
   state: 'bound' | 'unbound';
   sizeBytes: number;
   /** Of its queue. */
   logicalBlockBytes: number;
   readOnly: boolean;
   partitions: string[];
+  /** What it stands on, from there down to the lowest, a row for each way: `[['loop5p1', 'loop5']]`. Empty for a loop device. */
+  on: string[][];
   backing: BackingView | null;
   owner: {
     class: OwnerClass;
@@ -88,7 +92,35 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
     logicalBlockBytes: loop.logicalBlockBytes,
     readOnly: loop.readOnly,
     partitions: loop.partitions,
+    on: [],
     backing: backing && viewBacking(backing, life),
+    ...viewOwner(owner, ownership),
+    attachedBy:
+      life?.caller && backing ? { pid: life.caller.pid, comm: life.caller.comm, uid: life.caller.uid } : null,
+    attachedBootNs: life?.caller && backing ? life.beganBootNs : null,
+    container: (backing && life?.container) ?? null,
+  };
+}
+
+/** Of a disk of another driver: there is no file, and nobody has attached one. */
+export function viewDisk(disk: SysfsDisk, ownership: Ownership): DeviceView {
+  const { name, diskseq, sizeBytes, logicalBlockBytes, readOnly, partitions } = disk;
+  const owner = ownerOf(ownership.owners.get(disk.devno), true);
+  return {
+    ...{ name, diskseq, sizeBytes, logicalBlockBytes, readOnly, partitions },
+    devno: devnoText(disk.devno),
+    state: sizeBytes > 0 ? 'bound' : 'unbound',
+    on: chainsBelow(disk),
+    backing: null,
+    ...viewOwner(owner, ownership),
+    attachedBy: null,
+    attachedBootNs: null,
+    container: null,
+  };
+}
+
+function viewOwner(owner: Owner, ownership: Ownership): Pick<DeviceView, 'owner' | 'orphan'> {
+  return {
     owner: {
       class: owner.class,
       as: owner.as,
@@ -96,10 +128,6 @@ export function viewDevice(loop: SysfsLoop, ownership: Ownership, registry: Regi
       pidns: owner.class === 'container' ? viewPidns(owner.id, ownership) : null,
     },
     orphan: isOwned(owner.class) && !ownership.living.has(owner.id),
-    attachedBy:
-      life?.caller && backing ? { pid: life.caller.pid, comm: life.caller.comm, uid: life.caller.uid } : null,
-    attachedBootNs: life?.caller && backing ? life.beganBootNs : null,
-    container: (backing && life?.container) ?? null,
   };
 }
 

@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0x46f7bf75effe1126n;
+export const LAYOUT_HASH = 0x05d502d98967d805n;
 /** Of the sizes of the state: every version of one hash goes on with the same maps. */
 export const STATE_HASH = 0x79f8a353ed75fc5an;
 
@@ -167,6 +167,7 @@ export const RULE = {
   HOLDER: 8,
   PENDING: 9,
   ECHO: 10,
+  STACKED: 11,
 } as const;
 export const RULE_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'NOT_LOOP'],
@@ -180,6 +181,21 @@ export const RULE_NAMES: ReadonlyMap<number, string> = new Map([
   [8, 'HOLDER'],
   [9, 'PENDING'],
   [10, 'ECHO'],
+  [11, 'STACKED'],
+]);
+
+/** `enum stack_state` */
+export const STACK_STATE = {
+  NONE: 0,
+  CLAIMED: 1,
+  LINKED: 2,
+  LEFT: 3,
+} as const;
+export const STACK_STATE_NAMES: ReadonlyMap<number, string> = new Map([
+  [0, 'NONE'],
+  [1, 'CLAIMED'],
+  [2, 'LINKED'],
+  [3, 'LEFT'],
 ]);
 
 /** `enum loop_state` */
@@ -405,8 +421,12 @@ export interface UeventEvent {
   diskseq: bigint;
   state: number;
   wholeDisk: number;
+  dmCookie: number;
+  disk: string;
 }
-export const UEVENT_EVENT_SIZE = 168;
+export const UEVENT_EVENT_SIZE = 208;
+export const UEVENT_EVENT_DISK_OFFSET = 176;
+export const UEVENT_EVENT_DISK_LENGTH = 32;
 export function readUeventEvent(view: DataView, at: number): UeventEvent {
   return {
     header: readEventHeader(view, at),
@@ -422,6 +442,8 @@ export function readUeventEvent(view: DataView, at: number): UeventEvent {
     diskseq: view.getBigUint64(at + 152, true),
     state: view.getUint32(at + 160, true),
     wholeDisk: view.getUint32(at + 164, true),
+    dmCookie: view.getUint32(at + 168, true),
+    disk: readText(view, at + 176, 32),
   };
 }
 
@@ -667,6 +689,10 @@ export interface OwnerEntry {
   loopAddress: bigint;
   lastHolder: bigint;
   releasedBootNs: bigint;
+  stacked: bigint;
+  links: number;
+  stack: number;
+  hostKnows: number;
 }
 export const OWNER_ENTRY_SIZE = 96;
 export function readOwnerEntry(view: DataView, at: number): OwnerEntry {
@@ -679,6 +705,10 @@ export function readOwnerEntry(view: DataView, at: number): OwnerEntry {
     loopAddress: view.getBigUint64(at + 40, true),
     lastHolder: view.getBigUint64(at + 48, true),
     releasedBootNs: view.getBigUint64(at + 56, true),
+    stacked: view.getBigUint64(at + 64, true),
+    links: view.getUint32(at + 72, true),
+    stack: view.getUint32(at + 76, true),
+    hostKnows: view.getUint32(at + 80, true),
   };
 }
 export function writeOwnerEntry(value: OwnerEntry): Buffer {
@@ -692,7 +722,41 @@ export function writeOwnerEntry(value: OwnerEntry): Buffer {
   view.setBigUint64(40, value.loopAddress, true);
   view.setBigUint64(48, value.lastHolder, true);
   view.setBigUint64(56, value.releasedBootNs, true);
+  view.setBigUint64(64, value.stacked, true);
+  view.setUint32(72, value.links, true);
+  view.setUint32(76, value.stack, true);
+  view.setUint32(80, value.hostKnows, true);
   return bytes;
+}
+
+/** `struct stack_link` */
+export interface StackLink {
+  above: number;
+  below: number;
+}
+export const STACK_LINK_SIZE = 8;
+export function readStackLink(view: DataView, at: number): StackLink {
+  return {
+    above: view.getUint32(at, true),
+    below: view.getUint32(at + 4, true),
+  };
+}
+
+/** `struct claim_entry` */
+export interface ClaimEntry {
+  owner: bigint;
+  bdev: bigint;
+  startBootNs: bigint;
+  holders: number;
+}
+export const CLAIM_ENTRY_SIZE = 32;
+export function readClaimEntry(view: DataView, at: number): ClaimEntry {
+  return {
+    owner: view.getBigUint64(at, true),
+    bdev: view.getBigUint64(at + 8, true),
+    startBootNs: view.getBigUint64(at + 16, true),
+    holders: view.getUint32(at + 24, true),
+  };
 }
 
 /** `struct call_entry` */

@@ -14,6 +14,7 @@ import {
   type HookLink,
   type HookName,
   type HookOutcome,
+  isGated,
   type LinkKind,
   type Need,
 } from './hooks.js';
@@ -69,7 +70,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     const left = hook.links.filter(({ kind }) => !tried.some(({ link }) => link === kind));
     const kept = left.find(
       ({ kind, place, programs }) =>
-        place !== 'listener' && !avoid.includes(kind) && programs.every(gates.isPinned),
+        isGated(place) && !avoid.includes(kind) && programs.every(gates.isPinned),
     );
     for (const link of kept ? [kept] : left) {
       const outcome = tryGates(link);
@@ -92,7 +93,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
       since,
     });
     if (avoid.includes(kind)) return unsupported('hooks.avoid names it');
-    if (place === 'listener') return undefined;
+    if (!isGated(place)) return undefined;
     if (TRAMPOLINES.includes(kind) && trampolinesRefused) return unsupported(trampolinesRefused);
     const missing = needs.find((need) => !isThere(native, need));
     if (missing) return unsupported(`${missing.why}: no ${missing.name}`);
@@ -139,7 +140,11 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
     link,
     refuse(program, reason) {
       const hooks = HOOKS.filter(({ name }) => link(name).programs.includes(program));
-      for (const hook of hooks) fail(hook, reason);
+      for (const hook of hooks) {
+        if (fail(hook, reason).place !== 'listener') continue;
+        listener.close();
+        listener = openListener();
+      }
     },
     attach(first, load, { reuse } = { reuse: false }) {
       if (!reuse) for (const name of gateProgramNames()) gates.fill(name, first.program(name));

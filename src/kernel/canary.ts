@@ -60,6 +60,8 @@ function fire(
       if (link.place === 'listener') listener.send('canary@/loopwarden');
       else readFileSync(ANY_UEVENT_FILE);
       return link.canaries;
+    case 'disk_stacking':
+      return link.canaries;
     default: {
       const socket = native.openUeventListener(0);
       try {

@@ -13,6 +13,7 @@ export const LINK_KINDS = [
   'kprobe',
   'tp_btf',
   'socket_filter',
+  'sysfs',
 ] as const;
 export type LinkKind = (typeof LINK_KINDS)[number];
 
@@ -21,6 +22,7 @@ export const HOOK_NAMES = [
   'receiver_appearance',
   'uevent_emission',
   'uevent_delivery',
+  'disk_stacking',
 ] as const;
 export type HookName = (typeof HOOK_NAMES)[number];
 
@@ -41,8 +43,8 @@ export interface HookLink {
   programs: readonly string[];
   /** The canaries that must be seen before the link counts as attached. */
   canaries: readonly CanaryName[];
-  /** Where the programs are attached: the kernel's functions, the agent's own listener, or each receiver's socket. */
-  place: 'kernel' | 'listener' | 'receivers';
+  /** Where the programs are attached: the kernel's functions, the agent's own listener, or each receiver's socket; `agent`: it has none. */
+  place: 'kernel' | 'listener' | 'receivers' | 'agent';
   /** What the kernel must have besides what is attached to. */
   needs?: readonly Need[];
   /** Oldest kernel that has it. */
@@ -67,6 +69,17 @@ const both = (atReturn: string, atEntry: string): string[] => [
  */
 const twice = (programs: string[]): string[] =>
   programs.flatMap((name) => [name.replace(/_(fentry|fexit|fmod_ret)$/, '_again_$1'), name]);
+const KPROBE_NEEDS: readonly Need[] = [
+  {
+    kind: 'file',
+    name: '/sys/bus/event_source/devices/kprobe',
+    why: 'this kernel is built without kprobes',
+  },
+  { kind: 'struct', name: 'bpf_perf_link', why: 'such a link dies with the agent' },
+];
+const CLAIM = 'bd_prepare_to_claim';
+/** In the order in which they are attached: who sees a claim is to see what becomes of it. */
+const STACKING = ['bd_unlink_disk_holder', 'bd_link_disk_holder', CLAIM];
 const IOCTL_CANARIES: readonly CanaryName[] = [
   'DEVICE_IOCTL_ENTRY',
   'DEVICE_IOCTL_RETURN',
@@ -92,14 +105,7 @@ export const HOOKS: readonly Hook[] = [
         programs: both('kretprobe', 'kprobe'),
         canaries: IOCTL_CANARIES,
         place: 'kernel',
-        needs: [
-          {
-            kind: 'file',
-            name: '/sys/bus/event_source/devices/kprobe',
-            why: 'this kernel is built without kprobes',
-          },
-          { kind: 'struct', name: 'bpf_perf_link', why: 'such a link dies with the agent' },
-        ],
+        needs: KPROBE_NEEDS,
         since: '5.15',
         why: 'the same functions by breakpoints; before 5.15 such a link cannot outlive the agent',
       },
@@ -188,6 +194,38 @@ export const HOOKS: readonly Hook[] = [
       },
     ],
   },
+  {
+    name: 'disk_stacking',
+    purpose: 'which disk is put on which, before the uevents that follow from it',
+    links: [
+      {
+        kind: 'fentry',
+        programs: twice(STACKING.map((name) => `${name}_${name === CLAIM ? 'fentry' : 'fexit'}`)),
+        // Nothing of the boot line can keep these from running; to prove it, a disk would have to be claimed.
+        canaries: [],
+        place: 'kernel',
+        since: '5.10',
+        why: 'device-mapper and md tell by these functions, in the context of who makes the device',
+      },
+      {
+        kind: 'kprobe',
+        programs: STACKING.map((name) => `${name}_kprobe`),
+        canaries: [],
+        place: 'kernel',
+        needs: KPROBE_NEEDS,
+        since: '5.15',
+        why: 'the same functions by breakpoints',
+      },
+      {
+        kind: 'sysfs',
+        programs: [],
+        canaries: [],
+        place: 'agent',
+        since: '5.10',
+        why: 'the agent looks into /sys/block every now and then: until then a device on a container’s is taken for the host’s',
+      },
+    ],
+  },
 ];
 
 /** What became of a hook's link. */
@@ -221,9 +259,14 @@ export function linkOf(hook: HookName, outcomes: readonly HookOutcome[]): HookLi
   return HOOKS.find(({ name }) => name === hook)?.links.find(({ kind }) => kind === taken?.link);
 }
 
+/** Only programs that are attached to the kernel or to receivers have gates. */
+export function isGated(place: HookLink['place']): boolean {
+  return place === 'kernel' || place === 'receivers';
+}
+
 /** Of these links, the programs that gates call. */
 export function gateProgramsOf(links: readonly HookLink[]): string[] {
-  const gated = links.filter(({ place }) => place !== 'listener');
+  const gated = links.filter(({ place }) => isGated(place));
   return [...new Set(gated.flatMap(({ programs }) => programs))];
 }
 

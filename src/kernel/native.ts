@@ -359,6 +359,11 @@ export interface NativeAddon {
     uid: number,
     gid: number,
   ): void;
+  /**
+   * What udev's rules do for the DM_COOKIE of a uevent (`dmsetup udevcomplete`): lets go of who waits for it. 0, or the errno; ENOENT:
+   * nobody waits. Of the agent's own IPC namespace. Works after `dropCapabilities`.
+   */
+  completeUdevCookie(cookie: number): number;
   /** A datagram for a service manager: `address` as in NOTIFY_SOCKET, `text` as for sd_notify(3). Throws what the socket says. */
   notifyService(address: string, text: string): void;
 }

@@ -16,6 +16,7 @@ const BPF_OBJECTS = `${PACKAGE_ROOT}dist/bpf`;
 export const AGENT_OBJECTS = [
   'loop_audit',
   'uevent_filter',
+  'stacking',
   'receiver_list',
   'process_list',
   'program_list',

@@ -22,7 +22,7 @@ import type { LoadedPrograms } from './programs.js';
 /** BPF_FS_MAGIC of include/uapi/linux/magic.h. */
 export const BPFFS_MAGIC = 0xcafe4a11;
 export const BPFFS_MOUNT_POINT = '/sys/fs/bpf';
-/** Of bpf/gates.bpf.c: what gates expect of programs and agent. */
+/** Of bpf/gates.bpf.c: what gates expect of programs and agent. One more gate beside them changes nothing of that. */
 const GATES_VERSION = 1;
 
 const STATE_MAPS = [
@@ -36,6 +36,9 @@ const STATE_MAPS = [
   'allowed_receivers',
   'receiver_containers',
   'stated_owners',
+  'disks',
+  'stack_links',
+  'claims',
 ];
 /** Can be made anew at a start (src/owner-recovery.ts). */
 const RECOVERABLE: readonly string[] = ['owners'];

@@ -17,10 +17,11 @@ const WORDS: Readonly<Record<string, string>> = {
   holder: 'a user namespace attached its backing file',
   pending: 'a user namespace was about to attach its backing file',
   echo: 'udevd’s own watch repeats what a user namespace did that has just let go of it',
+  stacked: 'it stands on a device that a user namespace owns',
   receiver_owns: 'the listener is in the user namespace that owns it',
   receiver_is_ancestor: 'the listener is in an ancestor of the user namespace that owns it',
   allow_list: 'the listener is on receivers.allow',
-  not_loop: 'it is no loop device',
+  not_loop: 'it is no loop device, nor another that a user namespace was seen to own',
 };
 
 /** The same of a container that has no user namespace of its own. */
@@ -50,13 +51,14 @@ export function explainVerdict(
   return { verdict: HIDING.has(number) ? 'hide' : 'deliver', rule, words: ruleWords(rule, owner.class) };
 }
 
-const HIDING: ReadonlySet<number> = new Set([RULE.CREATOR, RULE.HOLDER]);
+const HIDING: ReadonlySet<number> = new Set([RULE.CREATOR, RULE.HOLDER, RULE.STACKED]);
 
 function ruleOf(owner: Pick<Owner, 'class' | 'as'>, mode: FilterModeName, scope: HideScopeName): number {
   if (owner.class === 'unknown') return RULE.UNKNOWN_OWNER;
   if (owner.class === 'initial') return RULE.INITIAL_OWNER;
   if (owner.class === 'container' && scope !== 'container') return RULE.INITIAL_OWNER;
   if (mode !== 'hide') return RULE.OBSERVE;
+  if (owner.as === 'stacked') return RULE.STACKED;
   return owner.as === 'creator' ? RULE.CREATOR : RULE.HOLDER;
 }
 

@@ -55,7 +55,7 @@ export function createAgentApi(options: AgentApiOptions): ControlApi {
 
   return {
     status: async () => options.status(),
-    devices: async () => inventory.devices().map(report),
+    devices: async () => [...inventory.devices(), ...inventory.disks()].map(report),
     async device(name) {
       const view = inventory.device(name.replace(/^\/dev\//, ''));
       if (view === undefined) throw createError('ERR_NO_SUCH_DEVICE', { device: name });

@@ -11,10 +11,11 @@ export interface DeviceRow {
   sizeBytes: number;
   readOnly: boolean;
   partitions: string[];
+  on: string[][];
   backing: { path: string; offset: number; sizelimit: number } | null;
   owner: {
     class: 'initial' | 'userns' | 'container' | 'unknown';
-    as: 'holder' | 'creator' | null;
+    as: 'holder' | 'creator' | 'stacked' | null;
     userns: { id: WireInteger; inum: number; level: number; ownerUid: number; alive: boolean } | null;
     /** Of a container without a user namespace of its own. */
     pidns: { id: WireInteger; inum: number; level: number; alive: boolean } | null;

@@ -2,17 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defer } from '../support/defer.js';
-import { hasDeviceMapper } from '../support/device-mapper.js';
-import { command, host, openContainer } from '../support/shell.js';
+import { ANNOUNCED_EMPTY, mapDevice, skipWithoutMapper } from '../support/device-mapper.js';
+import { command, openContainer } from '../support/shell.js';
 import { setStage } from '../support/stage.js';
 
-/** Each kernel of test/vm has it: there nothing is skipped. */
-const skip = (await hasDeviceMapper())
-  ? false
-  : 'this kernel has no device-mapper; every kernel of test/vm has, where this runs';
-const NAME = 'loopwarden-test';
+const skip = await skipWithoutMapper();
 
-test('a user namespace can make none; one that the host makes is the host’s, the disk below stays hidden', {
+test('a user namespace can make none; one that the host makes on its device is hidden like the device', {
   skip,
 }, async (t) => {
   const stage = await setStage(t);
@@ -20,10 +16,15 @@ test('a user namespace can make none; one that the host makes is the host’s, t
   const box = await openContainer();
   defer(t, () => box.leave());
   await box.run(`losetup ${device} ${stage.image}`);
-  const create = `dmsetup create ${NAME} --noudevsync --table "0 2048 linear ${device} 0"`;
+  const table = `0 2048 linear ${device} 0`;
+  const create = `dmsetup create loopwarden-test-refused --noudevsync --table "${table}"`;
   assert.notEqual((await command('unshare', ['-Ur', 'sh', '-c', create])).code, 0);
-  await host(create);
-  defer(t, () => host(`dmsetup remove --noudevsync ${NAME}`));
+  const mapping = await mapDevice(t, 'onto', [table]);
+  assert.equal((await stage.agent.ask(`devices/${mapping.name}`)).owner.as, 'stacked');
+  await mapping.remove();
+  const heard = await stage.hostHears(mapping.events);
+  const expected = ANNOUNCED_EMPTY ? ['add', 'remove'] : [];
+  assert.deepEqual([...new Set(heard.map((event) => event.split(' ')[0]))], expected);
   assert.deepEqual(await stage.hostHears(), []);
   assert.equal((await stage.agent.ask('devices/loop35001')).hidden, true);
 });

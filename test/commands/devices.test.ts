@@ -41,6 +41,18 @@ test('lists those with a file or a container’s, and with --all every one', asy
   assert.match((await list({}, false, [deviceReport({ state: 'unbound' })])).text, /^loop3 +unbound/m);
 });
 
+test('what stands on what is a column, and a list for a script', async () => {
+  const mapped = deviceReport({ name: 'dm-3', backing: null, on: [['dm-1', 'loop5p1', 'loop5'], ['loop6']] });
+  const options = { output: 'NAME,ON' };
+  assert.equal(
+    (await list(options, false, [mapped])).text,
+    ['NAME  ON', 'dm-3  dm-1←loop5p1←loop5,loop6'].join('\n'),
+  );
+  assert.deepEqual((await list(options, true, [mapped])).printed, [
+    [{ name: 'dm-3', on: [['dm-1', 'loop5p1', 'loop5'], ['loop6']] }],
+  ]);
+});
+
 test('filters are joined, and reach devices that are not listed otherwise', async () => {
   assert.deepEqual(await names({ owner: 'host' }), ['loop4']);
   assert.deepEqual(await names({ owner: 'userns' }), ['loop3', 'loop6']);

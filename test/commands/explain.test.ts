@@ -117,6 +117,15 @@ test('says whose a device is, what the host’s udev gets, and the rule', async 
   assert.match((await run(deviceReport({ orphan: true }))).text, /: an orphan/);
 });
 
+test('says of what stands on a container’s device what that is, by each way down', async () => {
+  const { owner } = deviceReport();
+  const on = [['dm-1', 'loop5p1', 'loop5'], ['loop6']];
+  const { text } = await run(deviceReport({ backing: null, owner: { ...owner, as: 'stacked' }, on }));
+  assert.match(text, /^stands on +dm-1 on loop5p1 on loop5; loop6$/m);
+  assert.match(text, /^owner +user namespace .*\), as the owner of what it stands on$/m);
+  assert.doesNotMatch(text, /^(backing file|attached by)/m);
+});
+
 test('says which container it is, who told, and how sure that is', async () => {
   const sentence = async (container: Container | null) =>
     /^container +(.*)$/m.exec((await run(deviceReport({ container }))).text)?.[1];

@@ -12,7 +12,7 @@ import {
   reconcileOwners,
 } from '../../src/devices/owners.js';
 import { readLoop } from '../../src/devices/sysfs.js';
-import { type OwnerEntry, USERNS_ENTRY_SIZE, writeOwnerEntry } from '../../src/kernel/abi.js';
+import { type OwnerEntry, STACK_STATE, USERNS_ENTRY_SIZE, writeOwnerEntry } from '../../src/kernel/abi.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { type LoadedPrograms, loadPrograms } from '../../src/kernel/programs.js';
 import { loopPartShift } from '../../src/kernel/settings.js';
@@ -41,6 +41,14 @@ test('the owner is the holder while something is attached, else the creator', ()
   assert.deepEqual(ownerOf(reverse, false), { id: CONTAINER, class: 'userns', as: 'creator' });
   const made = { ...NOBODY, creator: CONTAINER };
   assert.deepEqual(ownerOf(made, true), { id: CONTAINER, class: 'userns', as: 'creator' });
+});
+
+test('what stands on a device of a user namespace is its, until it leaves it', () => {
+  const stands = { ...NOBODY, creator: INITIAL, stacked: CONTAINER };
+  for (const stack of [STACK_STATE.CLAIMED, STACK_STATE.LINKED])
+    assert.deepEqual(ownerOf({ ...stands, stack }, true), { id: CONTAINER, class: 'userns', as: 'stacked' });
+  for (const stack of [STACK_STATE.NONE, STACK_STATE.LEFT])
+    assert.deepEqual(ownerOf({ ...stands, stack }, true), { id: INITIAL, class: 'initial', as: 'creator' });
 });
 
 test('without an entry, or with one that names nobody, the owner is unknown', () => {
@@ -102,6 +110,10 @@ test('the owner map is read whole, in the words of BPF', (t) => {
         loopAddress: 0xffff_8880_0000_0000n,
         lastHolder: 5n,
         releasedBootNs: 6n,
+        stacked: 7n,
+        links: 8,
+        stack: 9,
+        hostKnows: 10,
       },
     ]),
   );
@@ -159,7 +171,9 @@ test('a map of an earlier agent keeps the lives that last, and loses those that 
 
   put(devno, { holder: CONTAINER, holderDiskseq: diskseq, pending: 5n });
   put(absent, { holder: CONTAINER });
-  assert.deepEqual(reconcileOwners(map, partShift), { kept: 1, removed: 1, released: 0 });
+  // Of a driver that this host has not.
+  put(devnoOf(511, 3), { creator: CONTAINER });
+  assert.deepEqual(reconcileOwners(map, partShift), { kept: 1, removed: 2, released: 0 });
   assert.deepEqual([entry()?.holder, entry()?.pending, entry()?.creator], [CONTAINER, 0n, INITIAL]);
   assert.equal(readOwners(map).has(absent), false);
 

@@ -51,6 +51,19 @@ function withAdoptedLife(): Registry {
   return registry;
 }
 
+test('a disk of another driver has the name that its events tell, and until then its number', () => {
+  const registry = createRegistry(0);
+  const devno = devnoOf(254, 3);
+  const nameAfter = (more: Parameters<typeof ueventEvent>[0]): string | undefined =>
+    registry.apply(ueventEvent({ devno, ...more })).device?.name;
+  const bdi = { subsystem: UEVENT_SUBSYSTEM.BDI, wholeDisk: 0 };
+  assert.equal(nameAfter({ ...bdi, action: UEVENT_ACTION.ADD }), '254:3');
+  assert.equal(nameAfter({ action: UEVENT_ACTION.ADD, disk: 'dm-3' }), 'dm-3');
+  assert.equal(nameAfter({ ...bdi, action: UEVENT_ACTION.REMOVE }), 'dm-3');
+  assert.equal(nameAfter({ action: UEVENT_ACTION.REMOVE, disk: 'dm-3' }), 'dm-3');
+  assert.equal(registry.size(), 0);
+});
+
 const lifeIn = (registry: Registry) => registry.get(LOOP3)?.life;
 
 /** __loop_clr_fd's `change`, as BPF reports it for a life whose holder it knows. */

@@ -12,6 +12,7 @@ import {
   IOCTL_PATH_EVENT_SIZE,
   type IoctlEvent,
   RECEIVER_EVENT_SIZE,
+  UEVENT_EVENT_DISK_LENGTH,
   UEVENT_EVENT_SIZE,
   type UeventEvent,
 } from '../../src/kernel/abi.js';
@@ -105,6 +106,8 @@ function ueventBytes(record: UeventEvent): Buffer {
   bytes.writeBigUInt64LE(record.diskseq, 152);
   bytes.writeUInt32LE(record.state, 160);
   bytes.writeUInt32LE(record.wholeDisk, 164);
+  bytes.writeUInt32LE(record.dmCookie, 168);
+  bytes.write(record.disk, 176);
   return bytes;
 }
 
@@ -206,6 +209,8 @@ const uevent: fc.Arbitrary<UeventEvent> = plain({
   diskseq: uint64,
   state: uint32,
   wholeDisk: uint32,
+  dmCookie: uint32,
+  disk: fc.string({ unit: 'grapheme-ascii', maxLength: UEVENT_EVENT_DISK_LENGTH }),
 });
 
 /** A record's bytes and the event that they are; undefined: they are none. */

@@ -8,6 +8,7 @@ const TRAMPOLINES: Links = {
   receiver_appearance: 'fexit',
   uevent_emission: 'fexit',
   uevent_delivery: 'fmod_ret',
+  disk_stacking: 'fentry',
 };
 
 /** Without bpf in the boot's LSM list. With it an LSM decides deliveries. */
@@ -25,4 +26,5 @@ export const LOCKED_DOWN: Links = {
   receiver_appearance: 'tp_btf',
   uevent_emission: 'socket_filter',
   uevent_delivery: 'socket_filter',
+  disk_stacking: 'sysfs',
 };

@@ -19,6 +19,8 @@ test('what a user namespace owns is hidden from the host, by the role that makes
   const made = explainVerdict(MADE, 'hide');
   assert.deepEqual([made.verdict, made.rule], ['hide', 'creator']);
   assert.match(made.words, /^a user namespace made it/);
+  const stacked = explainVerdict({ class: 'userns', as: 'stacked' }, 'hide');
+  assert.deepEqual([stacked.verdict, stacked.rule], ['hide', 'stacked']);
 });
 
 test('what the host owns, or nobody, is delivered in every mode', () => {
@@ -62,7 +64,7 @@ test('every rule of the kernel has words', () => {
 test('every rule that is given has words of its own, and one verdict: that of bpf/verdict.bpf.h', () => {
   const seen = new Map<string, string>();
   for (const kind of OWNER_CLASSES) {
-    for (const as of ['holder', 'creator', null] as const) {
+    for (const as of ['holder', 'creator', 'stacked', null] as const) {
       for (const mode of MODES) {
         const { verdict, rule, words } = explainVerdict({ class: kind, as }, mode);
         const number = RULE[rule.toUpperCase() as keyof typeof RULE];

@@ -49,6 +49,8 @@ test('says which device, what happened, whose it is and what the host gets', () 
     diskseq: 77n,
     state: 0,
     wholeDisk: 1,
+    dmCookie: 0,
+    disk: '',
   });
   assert.deepEqual([header.kind, header.size], [EVENT_KIND.UEVENT, UEVENT_EVENT_SIZE]);
   assert.ok(header.bootNs >= before && header.bootNs <= native.clocks().bootNs);

@@ -2,7 +2,13 @@
 import { after } from 'node:test';
 import { devnoKey } from '../../src/devices/owners.js';
 import { decodeBatch } from '../../src/events/decode.js';
-import { type OwnerEntry, readOwnerEntry, type UeventEvent, writeOwnerEntry } from '../../src/kernel/abi.js';
+import {
+  type OwnerEntry,
+  readOwnerEntry,
+  UEVENT_EVENT_DISK_LENGTH,
+  type UeventEvent,
+  writeOwnerEntry,
+} from '../../src/kernel/abi.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
 import { changeSettings, type FilterModeName } from '../../src/kernel/settings.js';
@@ -76,6 +82,21 @@ export function ownerEntry(devno: number): OwnerEntry | undefined {
 
 export function forgetOwner(devno: number): void {
   programs.map('owners').delete(devnoKey(devno));
+}
+
+/** Has the programs know the number of a disk of another driver, as they learn it when they see whose it is. */
+export function setDisk(name: string, devno: number): void {
+  programs.map('disks').put(diskKey(name), devnoKey(devno));
+}
+
+export function forgetDisk(name: string): void {
+  programs.map('disks').delete(diskKey(name));
+}
+
+function diskKey(name: string): Buffer {
+  const key = Buffer.alloc(UEVENT_EVENT_DISK_LENGTH);
+  key.write(name);
+  return key;
 }
 
 export interface UeventParts {

@@ -11,6 +11,8 @@ export interface Monitor {
   pid: number;
   /** About loop devices, their partitions and their bdi, in the order of their arrival. */
   loopEvents(): Uevent[];
+  /** Of any device, so far. */
+  events(): Uevent[];
   /** Resolves when everything the kernel has sent so far has arrived. */
   catchUp(): Promise<void>;
   stop(): Promise<void>;
@@ -47,6 +49,7 @@ export async function startMonitor(t: TestContext, executable = 'udevadm'): Prom
 
   return {
     pid: child.pid ?? 0,
+    events,
     loopEvents: () => events().filter((event) => /\/block\/loop|\/bdi\/7:/.test(event.DEVPATH ?? '')),
     async catchUp() {
       const before = markers();

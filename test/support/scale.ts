@@ -13,6 +13,8 @@ export const STORM_CYCLES = take('LOOPWARDEN_TEST_CYCLES', 1000);
 export const FLOOD_CYCLES = take('LOOPWARDEN_TEST_FLOOD_CYCLES', 20);
 /** Uevents made up for the filter. */
 export const FUZZED_UEVENTS = take('LOOPWARDEN_TEST_FUZZED_UEVENTS', 200_000);
+/** Containers' devices with partitions and device-mapper on top in one storm. */
+export const STACK_CYCLES = take('LOOPWARDEN_TEST_STACK_CYCLES', 60);
 /** How often an agent is killed, in storms of at most KILLS_IN_STORM each: what one storm makes is kept in memory. */
 export const KILLS = take('LOOPWARDEN_TEST_KILLS', 10);
 export const KILLS_IN_STORM = 20;

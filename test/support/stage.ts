@@ -16,7 +16,7 @@ import {
 import { defer } from './defer.js';
 import { tempImage } from './image.js';
 import { ioctls, LOOP_CTL_ADD } from './ioctl.js';
-import { startMonitor } from './monitor.js';
+import { startMonitor, type Uevent } from './monitor.js';
 import { removeDevice } from './remove-device.js';
 import { command, host } from './shell.js';
 import { tempFolder } from './temp-folder.js';
@@ -40,10 +40,10 @@ export interface Stage {
   /** Every line about an ioctl so far; of one device, if it is named. */
   ioctls(device?: string): Promise<AuditLine[]>;
   /**
-   * `ACTION NAME` of every uevent of a loop device that the host got so far. Waits for one of the host's own device, which
+   * `ACTION NAME` of every uevent of a loop device, or of those `about` another, that the host got so far. Waits for one of the host's own device, which
    * is not among them: the listener is not deaf, and what was sent before has arrived.
    */
-  hostHears(): Promise<string[]>;
+  hostHears(about?: RegExp): Promise<string[]>;
 }
 
 export interface StageOptions {
@@ -77,8 +77,7 @@ export async function setStage(
   const witness = basename(device(WITNESS));
   await host(ioctls('/dev/loop-control', [[LOOP_CTL_ADD, WITNESS]]));
   const monitor = await startMonitor(t);
-  const heard = (): string[] =>
-    monitor.loopEvents().map(({ ACTION, DEVPATH = '' }) => `${ACTION} ${basename(DEVPATH)}`);
+  const heard = (): string[] => monitor.loopEvents().map(words);
   const isWitness = (event: string): boolean =>
     event.endsWith(` ${witness}`) || event.endsWith(`:${WITNESS}`);
   return {
@@ -91,14 +90,21 @@ export async function setStage(
         .audit()
         .filter((line) => line.kind === 'ioctl' && (of === undefined || `/dev/${line.device?.name}` === of));
     },
-    async hostHears() {
+    async hostHears(about) {
       const before = heard().filter(isWitness).length;
       writeFileSync(`/sys/block/${witness}/uevent`, 'change');
       await eventually('the host hears of its own device', () => heard().filter(isWitness).length > before);
-      return heard().filter((event) => !isWitness(event));
+      return about
+        ? monitor
+            .events()
+            .filter(({ DEVPATH = '' }) => about.test(DEVPATH))
+            .map(words)
+        : heard().filter((event) => !isWitness(event));
     },
   };
 }
+
+const words = ({ ACTION, DEVPATH = '' }: Uevent): string => `${ACTION} ${basename(DEVPATH)}`;
 
 /** The number of a process's user namespace. */
 export async function usernsOf(pid: number | 'self'): Promise<number> {

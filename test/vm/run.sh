@@ -72,13 +72,13 @@ started=$SECONDS
 # where trampolines meet a kernel that preempts itself (npm test has them with tracepoints).
 pattern_for() {
 	case "$1 $2" in
-	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown)' ;;
-	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown)' ;;
+	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown|stacking|other-drivers)' ;;
+	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown|stacking|other-drivers)' ;;
 	# Partitions in containers on one machine only: emulated, they take two minutes.
-	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions)' ;;
+	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions|stacking|other-drivers)' ;;
 	# Attacks that go otherwise, or only, where there are trampolines and a device-mapper.
 	"6.12 bpf" | "newest bpf") echo 'test/(kernel/(matrix|storm)|bypass/(map|act-on|overhear))' ;;
-	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown)' ;;
+	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|stacking|other-drivers)' ;;
 	*) echo 'test/kernel/(matrix|storm)' ;;
 	esac
 }
@@ -89,6 +89,7 @@ run_machine() {
 	local console=$logs/$kernel-$lsm.console output=$logs/$kernel-$lsm.output
 	say "$name: booting Linux $(cat ".cache/vm/kernels/$kernel/version"); console: $console"
 	LOOPWARDEN_VM_TIMEOUT=$limit LOOPWARDEN_TEST_SLOW=${LOOPWARDEN_TEST_SLOW:-10} LOOPWARDEN_TEST_KERNEL=$kernel \
+		LOOPWARDEN_TEST_STACK_CYCLES=${LOOPWARDEN_TEST_STACK_CYCLES:-10} \
 		LOOPWARDEN_TEST_KILLS=${LOOPWARDEN_TEST_KILLS:-2} LOOPWARDEN_TEST_UPGRADES=${LOOPWARDEN_TEST_UPGRADES:-2} \
 		LOOPWARDEN_TEST_CLANG=$clang LOOPWARDEN_TEST_TOOLS=$PWD/.cache/vm/tools LOOPWARDEN_TEST_VARIANT=$PWD/.cache/vm/variant \
 		LOOPWARDEN_TEST_BUNDLES=$PWD/.cache/vm/tests \

@@ -19,6 +19,7 @@ const HELD: DeviceView = {
   logicalBlockBytes: 512,
   readOnly: false,
   partitions: [],
+  on: [],
   backing: {
     path: '/srv/disk.img',
     offset: 0,
@@ -69,6 +70,7 @@ function createApi(mode: FilterModeName = 'hide') {
     receivers,
     inventory: {
       devices: () => devices,
+      disks: () => [],
       device: (name) => devices.find((device) => device.name === name),
       orphans: () => [],
       ownership: () => ({ owners: new Map(), userNamespaces: new Map(), living: new Set() }),

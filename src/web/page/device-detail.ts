@@ -95,6 +95,12 @@ function storyOf(name: string, device: DeviceRow | undefined): string {
   return `${use} ${seen}: ${plain(verdict.words)}.${left}`;
 }
 
+const OWNER_AS = {
+  holder: 'holder: it attached the file',
+  creator: 'creator: it made the device',
+  stacked: 'owner of a device that it stands on',
+} as const;
+
 function factsOf({
   owner,
   container,
@@ -102,6 +108,7 @@ function factsOf({
   sizeBytes,
   readOnly,
   partitions,
+  on,
   attachedBy,
   devno,
   diskseq,
@@ -124,14 +131,8 @@ function factsOf({
           ],
         ]
       : []),
-    [
-      'Owner as',
-      owner.as
-        ? owner.as === 'holder'
-          ? 'holder: it attached the file'
-          : 'creator: it made the device'
-        : '',
-    ],
+    ['Owner as', owner.as ? OWNER_AS[owner.as] : ''],
+    ['Stands on', on.map((chain) => chain.map((each) => plain(each, 32)).join(' on ')).join('; ')],
     ['Container', containerName(container)],
     ['Container id', plain(container?.id, 128)],
     ['Pod', plain(container?.pod, 64)],
@@ -146,7 +147,7 @@ function factsOf({
         ? `from byte ${backing.offset}${backing.sizelimit > 0 ? `, ${bytes(backing.sizelimit)}` : ''}`
         : '',
     ],
-    ['Size', backing ? `${bytes(sizeBytes)}${readOnly ? ', read only' : ''}` : ''],
+    ['Size', backing || on.length > 0 ? `${bytes(sizeBytes)}${readOnly ? ', read only' : ''}` : ''],
     ['Partitions', partitions.map((each) => plain(each, 32)).join(', ')],
     ['Attached by', attachedBy ? `${processName(attachedBy)}, uid ${attachedBy.uid}` : ''],
     ['Number, life', `${plain(devno, 16)}, diskseq ${plain(diskseq, 24)}`],

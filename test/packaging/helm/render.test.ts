@@ -76,6 +76,7 @@ test('the agent runs without privileged, with exact capabilities and a read-only
   assert.deepEqual(pod.securityContext.seccompProfile, { type: 'RuntimeDefault' });
   assert.equal(pod.hostPID, true);
   assert.equal(pod.hostNetwork, true);
+  assert.equal(pod.hostIPC, true);
   const paths = pod.volumes.flatMap(({ hostPath }: Manifest) => hostPath?.path ?? []);
   assert.deepEqual(paths, [
     '/sys/fs/bpf',

@@ -1,0 +1,117 @@
+/**
+ * Virtual disks of other drivers than loop, as sysfs shows them (Documentation/ABI/testing/sysfs-block), and what they stand on:
+ * the kernel has a link in `slaves` for each device that device-mapper or md has put below (block/holder.c).
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { parseDevno } from './devno.js';
+
+export interface SysfsDisk {
+  name: string;
+  devno: number;
+  /** 0n on kernels without it (before 5.15). */
+  diskseq: bigint;
+  sizeBytes: number;
+  /** Of the queue: what a request is a multiple of. */
+  logicalBlockBytes: number;
+  readOnly: boolean;
+  partitions: string[];
+  /** Names of the disks and partitions that it stands on; empty: on none. */
+  slaves: string[];
+}
+
+const SYSFS_BLOCK = '/sys/block';
+const SECTOR_BYTES = 512;
+/** Where the link of a virtual disk in /sys/block leads. */
+const VIRTUAL = '/devices/virtual/block/';
+/** More than the kernel lets anybody stack (its own stack would end before). */
+const DEPTH_MAX = 32;
+
+/** Names of the virtual disks that stand on others; cheap, as most stand on none. */
+export function listStacked(): string[] {
+  return readdirSync(SYSFS_BLOCK).filter((name) => slavesOf(name).length > 0 && isVirtual(name));
+}
+
+/** Undefined if there is no such disk (any more), or none that is virtual. */
+export function readDisk(name: string): SysfsDisk | undefined {
+  if (!isDiskName(name) || !isVirtual(name)) return undefined;
+  const devno = parseDevno(read(name, 'dev'));
+  if (devno === undefined) return undefined;
+  return {
+    name,
+    devno,
+    diskseq: BigInt(read(name, 'diskseq') || '0'),
+    sizeBytes: Number(read(name, 'size')) * SECTOR_BYTES,
+    logicalBlockBytes: Number(read(name, 'queue/logical_block_size')),
+    readOnly: read(name, 'ro') === '1',
+    partitions: list(name).filter((child) => child.startsWith(`${name}p`)),
+    slaves: slavesOf(name),
+  };
+}
+
+/** Undefined if there is none of that number (any more). */
+export function diskOf(devno: number): SysfsDisk | undefined {
+  try {
+    const path = `/sys/dev/block/${devno >>> 20}:${devno & 0xfffff}`;
+    return readDisk(basename(readlinkSync(path)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The disk of a name below a disk: itself, or whose partition it is. Undefined if it has gone. */
+export function diskOfSlave(name: string): { name: string; devno: number } | undefined {
+  try {
+    const path = readlinkSync(`/sys/class/block/${name}`);
+    const above = basename(dirname(path));
+    const disk = above === 'block' ? name : above;
+    const devno = parseDevno(read(disk, 'dev'));
+    return devno === undefined ? undefined : { name: disk, devno };
+  } catch {
+    return undefined;
+  }
+}
+
+/** From what it stands on down to the lowest, a row for each way down: `[['loop5p1', 'loop5']]`. */
+export function chainsBelow(disk: Pick<SysfsDisk, 'slaves'>, depth = DEPTH_MAX): string[][] {
+  return disk.slaves.flatMap((slave) => {
+    const whole = diskOfSlave(slave)?.name ?? slave;
+    const here = whole === slave ? [slave] : [slave, whole];
+    const below = depth > 0 ? chainsBelow({ slaves: slavesOf(whole) }, depth - 1) : [];
+    return below.length === 0 ? [here] : below.map((rest) => [...here, ...rest]);
+  });
+}
+
+function slavesOf(name: string): string[] {
+  return list(`${name}/slaves`).sort();
+}
+
+/** A name of sysfs has `!` for each `/`; the kernel's own names are short. */
+function isDiskName(name: string): boolean {
+  return /^[A-Za-z][\w!.:-]{0,30}$/.test(name);
+}
+
+function isVirtual(name: string): boolean {
+  try {
+    return readlinkSync(`${SYSFS_BLOCK}/${name}`).includes(VIRTUAL);
+  } catch {
+    return false;
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(`${SYSFS_BLOCK}/${path}`);
+  } catch {
+    return [];
+  }
+}
+
+/** Without the newline; empty if it is not there. */
+function read(name: string, attribute: string): string {
+  try {
+    return readFileSync(`${SYSFS_BLOCK}/${name}/${attribute}`, 'utf8').replace(/\n$/, '');
+  } catch {
+    return '';
+  }
+}
