@@ -73,9 +73,9 @@ static __always_inline void learn_creator(struct uevent *event, struct task_stru
 static __always_inline void follow_call(const struct uevent *event, struct inflight_entry *call,
 					struct task_struct *task)
 {
-	if (!takes_life(call->command) || call->devno == event->name.devno || event->name.other_driver ||
-	    event->name.action != UEVENT_ACTION_CHANGE || !event->name.whole_disk ||
-	    event->fields.synthetic || !event->from_kernel)
+	if (!takes_life(call->command) || call->devno == event->name.devno ||
+	    event->name.other_driver || event->name.action != UEVENT_ACTION_CHANGE ||
+	    !event->name.whole_disk || event->fields.synthetic || !event->from_kernel)
 		return;
 	owner_withdrawn(call->devno, task_token(task));
 	call->devno = event->name.devno;
