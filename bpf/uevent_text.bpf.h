@@ -179,7 +179,7 @@ static __always_inline __u64 bdi_disk(const char *text)
 	for (digits = 1; digits <= MAJOR_DIGITS_MAX; digits++) {
 		if (text[digits] != ':')
 			continue;
-		if (!parse_number(text, &major, &end) || end != ':' || !major ||
+		if (text[0] == '0' || !parse_number(text, &major, &end) || end != ':' ||
 		    major > MAJOR_MAX || !parse_number(text + digits + 1, &minor, &end) ||
 		    end != '\0' || minor > LOOP_NUMBER_MAX)
 			return 0;

@@ -30,6 +30,7 @@ const CONTAINER_WORDS: Readonly<Record<string, string>> = {
   observe: 'a rootful container owns it, but filter.mode is not hide',
   creator: 'a rootful container made it, and nobody of the host has attached a file to it',
   holder: 'a rootful container attached its backing file',
+  stacked: 'it stands on a device that a rootful container owns',
   pending: 'a rootful container was about to attach its backing file',
   echo: 'udevd’s own watch repeats what a rootful container did that has just let go of it',
 };
