@@ -72,13 +72,13 @@ started=$SECONDS
 # where trampolines meet a kernel that preempts itself (npm test has them with tracepoints).
 pattern_for() {
 	case "$1 $2" in
-	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown|stacking|other-drivers)' ;;
-	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown|stacking|other-drivers)' ;;
-	# Partitions in containers on one machine only: emulated, they take two minutes.
-	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions|stacking|other-drivers)' ;;
+	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown|stacking|other-drivers|reaping)' ;;
+	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown|stacking|other-drivers|reaping|orphans)' ;;
+	# Partitions in containers, and nodes of /dev, on one machine only: emulated, they take minutes.
+	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions|stacking|other-drivers|reaping|orphans|devnode)' ;;
 	# Attacks that go otherwise, or only, where there are trampolines and a device-mapper.
 	"6.12 bpf" | "newest bpf") echo 'test/(kernel/(matrix|storm)|bypass/(map|act-on|overhear))' ;;
-	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|stacking|other-drivers)' ;;
+	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|stacking|other-drivers|reaping)' ;;
 	*) echo 'test/kernel/(matrix|storm)' ;;
 	esac
 }
