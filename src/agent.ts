@@ -35,6 +35,7 @@ import { waitForLoopDriver } from './kernel/loop-driver.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkDriverTypes, checkPermission } from './kernel/permission.js';
 import { openPins } from './kernel/pins.js';
+import { raisePriority } from './kernel/priority.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { describeBuild, type LoadedPrograms, loadPrograms } from './kernel/programs.js';
@@ -98,6 +99,7 @@ export async function startAgent(
   );
   if (!driverThere) return undefined;
   checkDriverTypes();
+  raisePriority();
   const cleanup = createCleanup();
   try {
     return await assemble(native, loaded, log, cleanup, listener);
