@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 for (const name of [
   'record-cost',
+  'event-path',
   'verdict-cost',
   'start',
   'cold-start',

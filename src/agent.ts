@@ -38,6 +38,7 @@ import { openKernelSide } from './kernel/kernel-side.js';
 import { LISTENER_PROGRAM } from './kernel/listener.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkRoot } from './kernel/permission.js';
+import { raisePriority } from './kernel/priority.js';
 import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
 import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { RECEIVER_CLASSES } from './kernel/receiver-class.js';
@@ -97,6 +98,7 @@ export async function startAgent(
 ): Promise<Agent | undefined> {
   if (isLoaded) checkRoot();
   else if (!(await waitUntilLoadable(native, log, stop))) return undefined;
+  raisePriority();
   const cleanup = createCleanup();
   const load = (): Promise<Loading> => loadKernelSide(native, loaded.config, log);
   try {

@@ -10,6 +10,7 @@ import { CONFIG_KEYS } from './config/keys.js';
 import type { Config } from './config/schema.js';
 import { reasonOf } from './errors.js';
 import { PACKAGE_ROOT } from './kernel/paths.js';
+import { lowerPriority } from './kernel/priority.js';
 import { isAnswered } from './web/control-socket.js';
 
 export interface LoopfsSupervisor {
@@ -41,6 +42,7 @@ export function superviseLoopfs(config: Config, log: Logger): LoopfsSupervisor {
       if (signal.aborted) return;
       const startMs = performance.now();
       child = start(config);
+      if (child.pid !== undefined) lowerPriority(child.pid);
       log.info({ pid: child.pid }, 'loopfs started');
       const how = await endOf(child);
       child = undefined;
