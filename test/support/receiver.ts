@@ -25,6 +25,8 @@ export interface PlainReceiver {
   pid: number;
   /** How many it has heard about loop devices. */
   loopEvents(): number;
+  /** Those, as the kernel begins them: `change@/devices/virtual/block/loop7`. */
+  heard(): string[];
   catchUp(): Promise<void>;
 }
 
@@ -61,11 +63,13 @@ async function listen(t: TestContext, words: readonly string[]): Promise<PlainRe
     await ended;
   });
   await eventually('the receiver listens', () => text.includes('ready\n'));
+  const heard = (): string[] => text.split('\n').filter((line) => /\/block\/loop|\/bdi\/7:/.test(line));
   const markers = (): number =>
     text.split('\n').filter((line) => line.endsWith('/devices/virtual/mem/null')).length;
   return {
     pid: child.pid ?? 0,
-    loopEvents: () => text.split('\n').filter((line) => /\/block\/loop|\/bdi\/7:/.test(line)).length,
+    loopEvents: () => heard().length,
+    heard,
     async catchUp() {
       const before = markers();
       writeFileSync(MARKER, 'change');
