@@ -91,13 +91,13 @@ started=$SECONDS
 # where trampolines meet a kernel that preempts itself (npm test has them with tracepoints).
 pattern_for() {
 	case "$1 $2" in
-	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown|reaping)' ;;
-	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown|reaping|orphans)' ;;
+	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown|namespace-use|reaping)' ;;
+	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown|namespace-use|reaping|orphans)' ;;
 	# Partitions in containers on one machine only: emulated, they take two minutes.
-	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions|reaping|orphans|devnode)' ;;
+	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions|namespace-use|reaping|orphans|devnode)' ;;
 	# Attacks that go otherwise, or only, where there are trampolines and a device-mapper.
 	"6.12 bpf" | "newest bpf") echo 'test/(kernel/(matrix|storm)|bypass/(map|act-on|overhear))' ;;
-	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown)' ;;
+	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|namespace-use)' ;;
 	*) echo 'test/kernel/(matrix|storm)' ;;
 	esac
 }
