@@ -55,6 +55,8 @@ try {
     creatorOf: () => 0n,
     written: () => new Set(),
     handOver: () => {},
+    settle: () => {},
+    completeCookie: () => {},
   });
   const bytes = batch();
   const rates: number[] = [];

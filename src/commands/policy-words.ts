@@ -19,6 +19,8 @@ export function describePolicy({ config, origins }: LoadedConfig): PolicyWords {
       { about: 'uevents', words: FILTER[config.filter.mode] },
       { about: 'scope', words: SCOPE[config.hide.scope] },
       { about: 'exempt', words: exempt(config) },
+      { about: 'nodes', words: nodes(config) },
+      { about: 'orphans', words: orphans(config) },
       { about: 'audit', words: audit(config) },
       { about: 'audit also', words: outputWords(config.audit) },
       { about: 'memory', words: memory(config) },
@@ -63,6 +65,23 @@ function exempt({ receivers }: Config): string {
     : `listeners that meet ${allow.flatMap((entry) => receiverRulesOf(entry).map(({ text }) => text)).join(', ')} get everything`;
 }
 
+function nodes({ hide }: Config): string {
+  return hide.devnode
+    ? 'of devices to which a user namespace has attached a file are out of the host’s /dev until it lets go'
+    : 'of all devices are in the host’s /dev: who scans it finds them';
+}
+
+function orphans({ reap }: Config): string {
+  return REAPING[reap.mode].replace('GRACE', `${reap.grace_seconds} s`);
+}
+
+const REAPING: Record<Config['reap']['mode'], string> = {
+  off: 'devices whose user namespace is gone stay as they are, hidden and counted',
+  detach: 'devices whose user namespace is gone are detached after GRACE, if nothing uses them',
+  'detach-and-remove':
+    'devices whose user namespace is gone are detached after GRACE, if nothing uses them, and removed if it made them',
+};
+
 function audit({ audit: { path, kinds, max_line_bytes: most } }: Config): string {
   const place = path === '-' ? 'stdout' : path;
   if (kinds.length === 0) return `nothing is written to ${place}`;
@@ -95,9 +114,15 @@ function changed(origins: LoadedConfig['origins']): string {
 
 const LOOPBACK = /^(127\.|::1$|0:0:0:0:0:0:0:1$)/;
 
-function warnings({ filter, receivers, audit: log, http, limits, hooks }: Config): string[] {
+function warnings({ filter, hide, reap, receivers, audit: log, http, limits, hooks }: Config): string[] {
   return [
     ...(filter.mode === 'off' ? ['filter.mode is off: the host’s udev opens containers’ devices'] : []),
+    ...(hide.devnode && filter.mode !== 'hide'
+      ? [`hide.devnode does nothing while filter.mode is ${filter.mode}`]
+      : []),
+    ...(reap.mode !== 'off' && !log.kinds.includes('agent')
+      ? ['audit.kinds lacks agent: what is reaped is not written down']
+      : []),
     ...receivers.allow
       .filter((entry) => entry.startsWith('/') && !existsSync(entry))
       .map((path) => `receivers.allow: there is no ${path} here`),

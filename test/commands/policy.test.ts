@@ -42,6 +42,21 @@ test('a good file is told in words, with where each value comes from', async (t)
   assert.deepEqual([json.config.filter.mode, json.warnings], ['observe', []]);
 });
 
+test('what is done with nodes and orphans is told', async (t) => {
+  const before = await check(t, '');
+  assert.match(before.stdout, /^nodes +of all devices are in the host’s \/dev/m);
+  assert.match(before.stdout, /^orphans +.* stay as they are/m);
+  const { stdout } = await check(
+    t,
+    'hide: {devnode: true}\nreap: {mode: detach-and-remove, grace_seconds: 60}\n',
+  );
+  assert.match(stdout, /^nodes +.* are out of the host’s \/dev until it lets go$/m);
+  assert.match(
+    stdout,
+    /^orphans +.* detached after 60 s, if nothing uses them, and removed if it made them$/m,
+  );
+});
+
 test('flags outweigh the file, as they do for the agent', async (t) => {
   const { stdout } = await check(t, 'filter:\n  mode: observe\n', '--filter-mode', 'hide');
   assert.match(stdout, /^uevents +of devices that a user namespace owns, the host’s udev /m);
@@ -71,6 +86,9 @@ test('the defaults warn of nothing; what weakens the policy is warned of', () =>
   assert.deepEqual(words({ 'http.address': '::1' }), []);
   assert.equal(words({ 'receivers.allow': '/nonexistent/udevd,/bin/sh' }).length, 1);
   assert.equal(words({ 'limits.recent_events': '0' }).length, 1);
+  assert.equal(words({ 'hide.devnode': 'true' }).length, 0);
+  assert.equal(words({ 'hide.devnode': 'true', 'filter.mode': 'observe' }).length, 1);
+  assert.equal(words({ 'reap.mode': 'detach', 'audit.kinds': 'ioctl' }).length, 2);
   assert.ok(words({ 'hooks.avoid': 'fentry,fexit,fmod_ret,lsm,kprobe,tp_btf,socket_filter' }).length >= 1);
 });
 

@@ -198,11 +198,11 @@ test('a device that a container makes keeps its node until it has a file, and le
 test('the host’s LVM does not find a volume group in a container’s image, and does without hide.devnode', async (t) => {
   const loop = await makeLoop(t, FIRST);
   const image = tempImage(t, 32 << 20);
-  const lvm = openLvm(t, '361..');
+  const lvm = await openLvm(t, '361..');
   const group = `lwtest${process.pid}`;
   await host(`losetup ${loop.node} ${image}`);
-  await lvm.run('pvcreate', '--driverloaded', 'n', '-q', loop.node);
-  await lvm.run('vgcreate', '--driverloaded', 'n', '-q', group, loop.node);
+  await lvm.run('pvcreate', '-q', loop.node);
+  await lvm.run('vgcreate', '-q', group, loop.node);
   assert.deepEqual(await lvm.groups(), [group]);
   await host(`losetup -d ${loop.node}`);
 
@@ -215,7 +215,7 @@ test('the host’s LVM does not find a volume group in a container’s image, an
     if (devnode) await gone(loop.node);
     await agent.settle();
     assert.deepEqual(await lvm.groups(), devnode ? [] : [group], `hide.devnode ${devnode}`);
-    const scanned = await lvm.run('pvscan', '--driverloaded', 'n');
+    const scanned = await lvm.run('pvscan');
     assert.equal(scanned.includes(loop.node), !devnode, scanned);
     await box.run(`losetup -d ${loop.own}`);
     await box.leave();

@@ -79,7 +79,7 @@ pattern_for() {
 	"6.12 nobpf") echo 'test/(kernel/(matrix|lesser-links|storm|under-lockdown|owner-recovery|flood)|bypass)' ;;
 	"newest nobpf") echo 'test/(kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown)|bypass|programs/uevent-fuzz)' ;;
 	# Deliveries are decided by the LSM; all else is the same, so here is what takes long and needs it once for each kernel.
-	"6.12 bpf") echo 'test/(kernel/(matrix|storm|stacking|other-drivers|reaping|orphans|devnode|loopfs-partitions)|bypass/overhear)' ;;
+	"6.12 bpf") echo 'test/(kernel/(matrix|storm|stacking|other-drivers|reaping|orphans|namespace-use|devnode|loopfs-partitions)|bypass/overhear)' ;;
 	*" bpf") echo 'test/kernel/(matrix|storm|stacking|other-drivers|reaping)' ;;
 	esac
 }
