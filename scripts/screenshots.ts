@@ -66,6 +66,8 @@ async function take({ name, size, scheme, open, fullPage = false }: Picture): Pr
   await page.waitForSelector('.connection[data-state="live"]');
   await page.waitForSelector('#delivery-chart canvas');
   await page.waitForSelector('#devices tbody tr:nth-child(9)');
+  // In its place is the life of the device that is open.
+  if (open === undefined) await page.waitForSelector('#events tbody tr:nth-child(9)', { state: 'attached' });
   await page.evaluate('document.fonts.ready.then(() => document.activeElement.blur())');
   const picture = squeeze(await page.screenshot({ fullPage }));
   await page.close();

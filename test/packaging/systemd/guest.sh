@@ -8,7 +8,7 @@ cd /run/vm
 install -m 644 loopwarden.deb /var/tmp/loopwarden.deb
 echo booted >booted
 status=0
-timeout "$LIMIT" node --test --test-reporter=spec --test-reporter-destination=stdout \
+timeout "$LIMIT" node --test --test-name-pattern="^apt-get installs" --test-name-pattern="$PATTERN" --test-reporter=spec --test-reporter-destination=stdout \
 	--test-reporter=./test-reporter.mjs --test-reporter-destination=counts package.test.js || status=$?
 if [ "$status" -ne 0 ]; then
 	echo '-- journal'

@@ -31,7 +31,7 @@ export async function traceHost(): Promise<HostTraces> {
     (await host(script)).split('\n').filter(Boolean).sort();
   // A folder's size is that of its list of names; files below /etc are told by what they say.
   const found = await lines(`
-    find ${ROOTS.join(' ')} -xdev \\( -type d -printf '%p dir %m %U:%G\\n' -o -type l -printf '%p -> %l\\n' \\
+    find ${ROOTS.join(' ')} -xdev -ignore_readdir_race \\( -type d -printf '%p dir %m %U:%G\\n' -o -type l -printf '%p -> %l\\n' \\
       -o -printf '%p %y %m %U:%G\\n' \\)
     find /etc -xdev -type f -exec sha256sum {} + | sed -E 's/^(\\S+)  (.*)$/\\2 sum \\1/'`);
   return {

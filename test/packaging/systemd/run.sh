@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs, uses and purges the Debian package in a virtual machine with Debian 13 and its systemd. Usage: npm run test:systemd
+# Installs, uses and purges the Debian package in a virtual machine with Debian 13 and its systemd.
+# Usage: npm run test:systemd [-- PATTERN]; with a PATTERN (of node's --test-name-pattern) only the tests of that name, and the installation.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 export PATH="$PATH:/usr/sbin:/sbin"
 # Of the tests, in seconds: they take half of it on two busy processors.
 limit=${LOOPWARDEN_VM_TIMEOUT:-480}
+pattern=${1:-.}
 logs=$PWD/.cache/systemd/logs
 say() { echo "systemd: $*"; }
 
@@ -27,7 +29,7 @@ node_modules/.bin/esbuild test/packaging/systemd/package.test.ts --bundle --plat
 	--banner:js="import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" \
 	--outfile="$exchange/package.test.js" --log-level=warning
 # An emulated machine is slow, and two of them share our processors.
-printf 'export LIMIT=%s LOOPWARDEN_TEST_SLOW=4\n' "$limit" >"$exchange/environment"
+printf 'export LIMIT=%q PATTERN=%q LOOPWARDEN_TEST_SLOW=4\n' "$limit" "$pattern" >"$exchange/environment"
 
 # The unit comes with the boot, so that nothing of it is on the disk; systemd reads it from a credential (systemd-debug-generator(8)).
 unit="[Unit]
