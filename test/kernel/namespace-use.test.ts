@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { HELD_ITERATOR, isInUse, openNamespaceUse, USERS_ITERATOR } from '../../src/devices/namespace-use.js';
-import { OPENERS_ITERATOR, openOpeners } from '../../src/devices/openers.js';
+import { isInUse, openNamespaceUse } from '../../src/devices/namespace-use.js';
+import { openOpeners } from '../../src/devices/openers.js';
 import { readUserNamespaces } from '../../src/devices/owners.js';
+import { HELD_ITERATOR, OPENERS_ITERATOR, USERS_ITERATOR } from '../../src/kernel/iterators.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { openProcesses, PROCESS_ITERATOR } from '../../src/kernel/processes.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
@@ -29,13 +30,12 @@ function openUse(t: TestContext) {
   });
   defer(t, () => programs.close());
   const userns = programs.map('userns');
-  const use = openNamespaceUse(
-    native,
-    { users: programs.program(USERS_ITERATOR), held: programs.program(HELD_ITERATOR) },
-    userns,
-  );
+  const use = openNamespaceUse(native, {
+    users: programs.program(USERS_ITERATOR).attach(),
+    held: programs.program(HELD_ITERATOR).attach(userns),
+  });
   defer(t, () => use.close());
-  const processes = openProcesses(programs.program(PROCESS_ITERATOR));
+  const processes = openProcesses(programs.program(PROCESS_ITERATOR).attach());
   defer(t, () => processes.close());
   return {
     programs,
@@ -91,7 +91,7 @@ test('the parent of one that is in use is in use', async (t) => {
 
 test('of devices that nobody owns no openers are listed', (t) => {
   const { programs } = openUse(t);
-  const openers = openOpeners(programs.program(OPENERS_ITERATOR), programs.map('owners'));
+  const openers = openOpeners(programs.program(OPENERS_ITERATOR).attach(programs.map('owners')));
   defer(t, () => openers.close());
   assert.equal(openers.read().size, 0);
 });
