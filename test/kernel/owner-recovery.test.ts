@@ -18,7 +18,10 @@ import { command, host, openContainer } from '../support/shell.js';
 
 const native = loadNative();
 const GARBAGE = 0x5eed_5eed_5eedn;
-const quarantineOf = (agent: AgentProcess) => agent.audit().filter((line) => line.command === 'quarantine');
+const quarantineOf = async (agent: AgentProcess) => {
+  await agent.settle();
+  return agent.audit().filter((line) => line.command === 'quarantine');
+};
 
 /** A device of a container's, one of the host's, and the agent that knew them killed. */
 async function setScene(t: TestContext) {
@@ -73,7 +76,7 @@ test('where another map is in its place, the one that the acting programs use is
   const agent = await startAgent(t, environment);
   assert.deepEqual(await hears(), [hosts]);
   assert.deepEqual(readdirSync(aside), ['owners-1']);
-  const [{ quarantine }] = quarantineOf(agent);
+  const [{ quarantine }] = await quarantineOf(agent);
   assert.deepEqual(quarantine, {
     map: 'owners',
     fault: 'shape',
@@ -87,7 +90,7 @@ test('where another map is in its place, the one that the acting programs use is
   // It is told once, and the right map is pinned again.
   assert.equal(await agent.stop(), 0);
   const next = await startAgent(t, environment);
-  assert.equal(quarantineOf(next).length, 1);
+  assert.equal((await quarantineOf(next)).length, 1);
   assert.deepEqual(await hears(), [hosts]);
 });
 
@@ -114,7 +117,7 @@ test('entries that no program wrote are left behind, and those that can be true 
 
   const agent = await startAgent(t, environment);
   assert.deepEqual(await hears(), [hosts]);
-  const [{ quarantine }] = quarantineOf(agent);
+  const [{ quarantine }] = await quarantineOf(agent);
   assert.deepEqual([quarantine.pin, quarantine.lost], [join(aside, 'owners-1'), 5]);
   assert.equal(quarantine.kept, entries - 5);
   assert.notEqual(native.openPinnedMap(pin).id, map.id);
@@ -139,7 +142,7 @@ test('a holder whom no table knows hides the device as long as the life is the o
   const agent = await startAgent(t, environment);
   assert.deepEqual(await hears(), [hosts]);
   assert.deepEqual(
-    quarantineOf(agent).map(({ quarantine }) => [quarantine.fault, quarantine.lost]),
+    (await quarantineOf(agent)).map(({ quarantine }) => [quarantine.fault, quarantine.lost]),
     [['owner', 0]],
   );
 });
