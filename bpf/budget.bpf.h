@@ -62,6 +62,9 @@ static __always_inline bool pays(__u64 principal, __u64 cost_ns, __u64 burst, __
 	return true;
 }
 
+/* Not on the stack, which the callers of what is below have use for. */
+static const struct aggregate_entry no_aggregate;
+
 /* The caller of the first one stands for all: who else of the principal there was, nobody noted. */
 static __always_inline void count_instead(const struct aggregate_key *key, __u64 now)
 {
@@ -69,14 +72,16 @@ static __always_inline void count_instead(const struct aggregate_key *key, __u64
 	struct task_struct *task = current_task();
 
 	if (!entry) {
-		struct aggregate_entry first = {.first_boot_ns = now, .last_boot_ns = now};
+		bool is_first = !bpf_map_update_elem(&aggregates, key, &no_aggregate, BPF_NOEXIST);
 
-		fill_caller(&first.caller, task, userns_id(task_userns(task)));
-		bpf_map_update_elem(&aggregates, key, &first, BPF_NOEXIST);
 		entry = bpf_map_lookup_elem(&aggregates, key);
 		if (!entry) {
 			count_drop(DROP_REASON_AGGREGATES_FULL);
 			return;
+		}
+		if (is_first) {
+			entry->first_boot_ns = now;
+			fill_caller(&entry->caller, task, userns_id(task_userns(task)));
 		}
 	}
 	__sync_fetch_and_add(&entry->count, 1);

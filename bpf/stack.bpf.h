@@ -143,16 +143,16 @@ __weak __noinline int ensure_owner(__u32 devno)
  * device, nothing of an earlier one of its number remains. It is the user namespace's of what it
  * stands on, else of the task's. The host's own leave no entry.
  *
- * `name`: the address of the disk's; 0 for a bdi. A function of its own that calls others: what they
+ * `name`: the address of the disk's; 0 for a bdi. `creator`: who the task makes it for. A function of its own that calls others: what they
  * need of the stack would not fit beside what their callers need.
  */
-__weak __noinline int learn_disk(__u32 devno, __u64 name)
+__weak __noinline int learn_disk(__u32 devno, __u64 name, __u64 creator)
 {
-	__u64 stacked = claimed_owner(devno), creator = USERNS_NONE;
+	__u64 stacked = claimed_owner(devno);
 	struct owner_entry *entry;
 
-	if (stacked == USERNS_NONE)
-		creator = userns_remember_at(plain_address(task_userns(current_task())));
+	if (stacked != USERNS_NONE)
+		creator = USERNS_NONE;
 	if (stacked == USERNS_NONE && creator == USERNS_INITIAL) {
 		entry = owner_lookup(devno);
 		/* Linked before its `add`, which is about to be hidden. */

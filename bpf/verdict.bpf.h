@@ -138,8 +138,9 @@ static __always_inline void resolve_removal(struct uevent *event, const struct o
  * The same for a device of another driver. False: it is the host's own, or what is beneath no disk
  * that is known. Costs the host's devices one lookup.
  */
-static __always_inline bool examine_disk(struct uevent *event)
+static __always_inline bool examine_disk(struct uevent *event, const struct filter_settings *config)
 {
+	struct task_struct *task = current_task();
 	bool is_add = event->name.action == UEVENT_ACTION_ADD && event->from_kernel, is_bdi;
 	struct owner_entry *entry;
 
@@ -154,7 +155,8 @@ static __always_inline bool examine_disk(struct uevent *event)
 		if (event->name.devno)
 			learn_disk(
 			    event->name.devno,
-			    is_bdi ? 0 : disk_name_address(event->text, event->form, &event->name));
+			    is_bdi ? 0 : disk_name_address(event->text, event->form, &event->name),
+			    task_claim(task, userns_remember(task_userns(task)), config));
 	}
 	entry = owner_lookup(event->name.devno);
 	if (!entry)
@@ -175,7 +177,7 @@ static __always_inline bool examine_uevent(struct uevent *event,
 	if (!uevent_name(event->text, event->form, config->part_shift, &event->name))
 		return false;
 	if (event->name.other_driver)
-		return examine_disk(event);
+		return examine_disk(event, config);
 	if (!event->name.devno)
 		return false;
 	event->fields = uevent_fields(event->text, event->form, &event->name);
