@@ -48,28 +48,36 @@ static __always_inline void describe_disk(const struct uevent *event, struct uev
 	bpf_probe_read_kernel_str(
 	    record->disk, sizeof(record->disk),
 	    (void *)disk_name_address(event->text, event->form, &event->name));
-	first_component(record->disk);
 	record->dm_cookie = uevent_numbers(event->text, event->form, &event->name);
 }
 
 /*
  * What the host has been told of another driver's device, its `remove` is to follow. One that has
- * left what was below it is the host's from then on.
+ * left what was below it is the host's from then on. A function of its own, which the verifier walks once.
  */
-static __always_inline void note_host(const struct uevent *event, enum rule rule)
+__weak __noinline int note_host(__u32 devno, __u32 is_removal, __u32 is_told)
 {
-	struct owner_entry *entry = owner_lookup(event->name.devno);
+	struct owner_entry *entry = owner_lookup(devno);
 
-	if (!event->name.other_driver || !event->name.whole_disk || !entry)
-		return;
-	if (event->name.action == UEVENT_ACTION_REMOVE) {
-		if (!event->fields.synthetic)
-			entry->stack = STACK_STATE_LEFT;
-	} else if (verdict_of(rule) == VERDICT_DELIVER) {
+	if (!entry)
+		return 0;
+	if (is_removal) {
+		entry->stack = STACK_STATE_LEFT;
+	} else if (is_told) {
 		entry->host_knows = 1;
 		if (entry->stack == STACK_STATE_LEFT)
 			entry->stack = STACK_STATE_NONE;
 	}
+	return 0;
+}
+
+static __always_inline void note_disk(const struct uevent *event, enum rule rule)
+{
+	bool is_removal = event->name.action == UEVENT_ACTION_REMOVE;
+
+	if (event->name.other_driver && event->name.whole_disk &&
+	    !(is_removal && event->fields.synthetic))
+		note_host(event->name.devno, is_removal, verdict_of(rule) == VERDICT_DELIVER);
 }
 
 static __always_inline void emit_uevent(const struct uevent *event, enum rule rule)
@@ -120,7 +128,7 @@ static __always_inline void uevent_emitted(struct uevent *event)
 		if (is_owned(event->ownership) && config->mode != FILTER_MODE_HIDE)
 			rule = RULE_OBSERVE;
 		emit_uevent(event, rule);
-		note_host(event, rule);
+		note_disk(event, rule);
 	} else {
 		if (!event->name.action_length)
 			return;
