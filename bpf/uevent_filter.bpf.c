@@ -140,9 +140,27 @@ static __always_inline void uevent_emitted(struct uevent *event)
 		  verdict_of(rule));
 }
 
-/* On the agent's own listener, which queues none. */
+/*
+ * A program on a socket is counted against its memory (net.core.optmem_max, 20 KiB before Linux 6.7: some 2,500
+ * instructions), and what is to be done is longer. So what is attached only passes the message on.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} listener_slots SEC(".maps");
+
+/* On the agent's own listener, which queues none. Nothing is in the slot where uevents are seen elsewhere. */
 SEC("?socket")
 int uevent_emission_socket(struct __sk_buff *context)
+{
+	bpf_tail_call(context, &listener_slots, 0);
+	return 0;
+}
+
+SEC("?socket")
+int uevent_emission_body(struct __sk_buff *context)
 {
 	struct sk_buff *skb = kernel_skb(context);
 	struct uevent event = uevent_of_message(skb, READ(skb, sk));

@@ -28,7 +28,7 @@ import { dropCapabilities } from './kernel/capabilities.js';
 import { readDrops } from './kernel/counters.js';
 import { openFilter } from './kernel/filter.js';
 import { openGates } from './kernel/gates.js';
-import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
+import { HOOK_NAMES, hookPrograms, LISTENER_BODY } from './kernel/hooks.js';
 import { waitForLoopDriver } from './kernel/loop-driver.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkDriverTypes, checkPermission } from './kernel/permission.js';
@@ -77,6 +77,7 @@ export interface AgentOptions {
   listener?: PassedListener | undefined;
 }
 
+const isOnListener = (name: string): boolean => name === LISTENER_PROGRAM || name === LISTENER_BODY;
 const ITERATORS = [RECEIVER_ITERATOR, PROCESS_ITERATOR, PROGRAM_ITERATOR];
 
 /**
@@ -379,7 +380,7 @@ async function assemble(
       const reused = isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
       try {
         const loaded = loadPrograms(native, {
-          programs: [...(reused ? [LISTENER_PROGRAM] : hooks.programs()), ...ITERATORS],
+          programs: [...(reused ? hooks.programs().filter(isOnListener) : hooks.programs()), ...ITERATORS],
           reuse: pins.found,
           sizes: mapSizes(config),
         });

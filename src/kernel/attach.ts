@@ -13,6 +13,7 @@ import {
   type HookLink,
   type HookName,
   type HookOutcome,
+  LISTENER_BODY,
   type LinkKind,
   type Need,
 } from './hooks.js';
@@ -196,6 +197,11 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
   function listen(programs: LoadedPrograms): void {
     // What hides from receivers must not hide from this one.
     allowReceiver(programs.map('allowed_receivers'), listener.cookie);
+    if (programs.hasProgram(LISTENER_BODY)) {
+      const fd = Buffer.alloc(4);
+      fd.writeUInt32LE(programs.program(LISTENER_BODY).fd);
+      programs.map('listener_slots').put(Buffer.alloc(4), fd);
+    }
     listener.attach(programs.program(LISTENER_PROGRAM));
   }
 
