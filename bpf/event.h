@@ -281,8 +281,11 @@ struct uevent_event {
 	/* Who asked device-mapper waits until udev has completed this (DM_COOKIE); 0: nobody does. */
 	__u32 dm_cookie;
 	__u32 padding;
-	char
-	    disk[DISK_NAME_LENGTH]; /* empty for a loop disk, whose number says it, and for a bdi */
+	/*
+	 * The path from the disk's name on, as far as there is room; empty for a loop disk, whose
+	 * number says its name, and for a bdi.
+	 */
+	char disk[DISK_NAME_LENGTH];
 };
 
 struct receiver_event {

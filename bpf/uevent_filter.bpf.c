@@ -68,28 +68,36 @@ static __always_inline void describe_disk(const struct uevent *event, struct uev
 	bpf_probe_read_kernel_str(
 	    record->disk, sizeof(record->disk),
 	    (void *)disk_name_address(event->text, event->form, &event->name));
-	first_component(record->disk);
 	record->dm_cookie = uevent_numbers(event->text, event->form, &event->name);
 }
 
 /*
  * What the host has been told of another driver's device, its `remove` is to follow. One that has
- * left what was below it is the host's from then on.
+ * left what was below it is the host's from then on. A function of its own, which the verifier walks once.
  */
-static __always_inline void note_host(const struct uevent *event, enum rule rule)
+__weak __noinline int note_host(__u32 devno, __u32 is_removal, __u32 is_told)
 {
-	struct owner_entry *entry = owner_lookup(event->name.devno);
+	struct owner_entry *entry = owner_lookup(devno);
 
-	if (!event->name.other_driver || !event->name.whole_disk || !entry)
-		return;
-	if (event->name.action == UEVENT_ACTION_REMOVE) {
-		if (!event->fields.synthetic)
-			entry->stack = STACK_STATE_LEFT;
-	} else if (verdict_of(rule) == VERDICT_DELIVER) {
+	if (!entry)
+		return 0;
+	if (is_removal) {
+		entry->stack = STACK_STATE_LEFT;
+	} else if (is_told) {
 		entry->host_knows = 1;
 		if (entry->stack == STACK_STATE_LEFT)
 			entry->stack = STACK_STATE_NONE;
 	}
+	return 0;
+}
+
+static __always_inline void note_disk(const struct uevent *event, enum rule rule)
+{
+	bool is_removal = event->name.action == UEVENT_ACTION_REMOVE;
+
+	if (event->name.other_driver && event->name.whole_disk &&
+	    !(is_removal && event->fields.synthetic))
+		note_host(event->name.devno, is_removal, verdict_of(rule) == VERDICT_DELIVER);
 }
 
 static __always_inline void emit_uevent(const struct uevent *event, enum rule rule)
@@ -145,7 +153,7 @@ static __always_inline void uevent_emitted(struct uevent *event)
 		if (is_owned(event->ownership) && config->mode != FILTER_MODE_HIDE)
 			rule = RULE_OBSERVE;
 		emit_uevent(event, rule);
-		note_host(event, rule);
+		note_disk(event, rule);
 	} else {
 		if (!event->name.action_length)
 			return;
@@ -157,9 +165,27 @@ static __always_inline void uevent_emitted(struct uevent *event)
 		  verdict_of(rule));
 }
 
-/* On the agent's own listener, which queues none. */
+/*
+ * A program on a socket is counted against its memory (net.core.optmem_max, 20 KiB before Linux 6.7: some 2,500
+ * instructions), and what is to be done is longer. So what is attached only passes the message on.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} listener_slots SEC(".maps");
+
+/* On the agent's own listener, which queues none. Nothing is in the slot where uevents are seen elsewhere. */
 SEC("?socket")
 int uevent_emission_socket(struct __sk_buff *context)
+{
+	bpf_tail_call(context, &listener_slots, 0);
+	return 0;
+}
+
+SEC("?socket")
+int uevent_emission_body(struct __sk_buff *context)
 {
 	struct sk_buff *skb = kernel_skb(context);
 	struct uevent event = uevent_of_message(skb, READ(skb, sk));

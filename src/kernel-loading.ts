@@ -12,7 +12,7 @@ import { setBudgets } from './events/budgets.js';
 import { ACTING_BUILD, isActingBuild, keepActingBuild } from './kernel/acting-set.js';
 import { chooseHooks, refusedProgram } from './kernel/attach.js';
 import { openGates } from './kernel/gates.js';
-import { HOOK_NAMES, hookPrograms } from './kernel/hooks.js';
+import { HOOK_NAMES, hookPrograms, LISTENER_BODY } from './kernel/hooks.js';
 import { ITERATED_MAPS, ITERATORS } from './kernel/iterators.js';
 import { LISTENER_PROGRAM } from './kernel/listener.js';
 import { keepLoadReport, LOAD_REPORT, type LoadReport } from './kernel/load-report.js';
@@ -69,6 +69,8 @@ export async function loadKernelSide(native: NativeAddon, config: Config, log: L
       .catch((error: unknown) => log.error({ err: error }, 'closing what was loaded, which stays pinned'));
   }
 }
+
+const isOnListener = (name: string): boolean => name === LISTENER_PROGRAM || name === LISTENER_BODY;
 
 /** `whenDone`: closes what is open here; what is pinned stays. */
 function load(
@@ -191,7 +193,7 @@ function load(
         isActingBuild(pins.found.get(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
       try {
         const loaded = loadPrograms(native, {
-          programs: [...(reused ? [LISTENER_PROGRAM] : hooks.programs()), ...ITERATORS],
+          programs: [...hooks.programs().filter((name) => !reused || isOnListener(name)), ...ITERATORS],
           reuse: pins.found,
           sizes: mapSizes(config),
         });

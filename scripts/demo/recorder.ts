@@ -124,6 +124,8 @@ export function createRecorder(addon: NativeAddon, images: string): Recorder {
   return {
     native: {
       ...addon,
+      // The story is told by this process, too, and what it starts: they stay root.
+      dropCapabilities: () => 0,
       openRingReader(map, take) {
         const opened = addon.openRingReader(map, (bytes, count, end) => {
           onBatch(bytes);

@@ -117,7 +117,9 @@ export function createRegistry(partShift: number): Registry {
     const isRemoval = record.action === UEVENT_ACTION.REMOVE && record.wholeDisk === 1;
     const device = isRemoval ? devices.get(record.devno) : demand(record.devno);
     if (device === undefined) return { device, ended: undefined };
-    if (record.disk !== '') device.name = record.disk;
+    // With what is beneath the disk.
+    const [name = ''] = record.disk.split('/');
+    if (name !== '') device.name = name;
     if (isRemoval) {
       devices.delete(record.devno);
       removing.set(record.devno, device);

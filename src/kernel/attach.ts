@@ -19,7 +19,7 @@ import {
   type Need,
 } from './hooks.js';
 import { readKernelBtf } from './kernel-btf.js';
-import { LISTENER_PROGRAM, listenWith, openListenerFor } from './listener.js';
+import { fillListener, LISTENER_PROGRAM, listenWith, openListenerFor } from './listener.js';
 import type { NativeAddon, NativeError, UeventListener } from './native.js';
 import type { LoadedPrograms } from './programs.js';
 
@@ -180,6 +180,7 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
   };
 
   function listen(programs: LoadedPrograms): void {
+    fillListener(programs);
     listenWith(listener, programs.program(LISTENER_PROGRAM), programs.map('allowed_receivers'));
   }
 

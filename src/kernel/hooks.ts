@@ -78,6 +78,8 @@ const KPROBE_NEEDS: readonly Need[] = [
   { kind: 'struct', name: 'bpf_perf_link', why: 'such a link dies with the agent' },
 ];
 const CLAIM = 'bd_prepare_to_claim';
+/** What the program on the agent’s listener passes each message on to. */
+export const LISTENER_BODY = 'uevent_emission_body';
 /** In the order in which they are attached: who sees a claim is to see what becomes of it. */
 const STACKING = ['bd_unlink_disk_holder', 'bd_link_disk_holder', CLAIM];
 const IOCTL_CANARIES: readonly CanaryName[] = [
@@ -156,7 +158,7 @@ export const HOOKS: readonly Hook[] = [
       },
       {
         kind: 'socket_filter',
-        programs: ['uevent_emission_socket'],
+        programs: ['uevent_emission_socket', LISTENER_BODY],
         canaries: ['UEVENT_EMISSION'],
         place: 'listener',
         since: '5.10',

@@ -1,6 +1,7 @@
 /** The agent's own ear for uevents; where there are no trampolines they are seen to be emitted by it. */
-import type { HookLink } from './hooks.js';
+import { type HookLink, LISTENER_BODY } from './hooks.js';
 import type { BpfMap, BpfProgram, NativeAddon, UeventListener } from './native.js';
+import type { LoadedPrograms } from './programs.js';
 import { allowReceiver } from './receiver-access.js';
 
 /** On the agent's listener whatever link uevents are seen by: a second agent finds the first by it. */
@@ -16,6 +17,14 @@ const KERNEL_GROUP = 1;
  */
 export function openListenerFor(native: NativeAddon, link: HookLink): UeventListener {
   return native.openUeventListener(link.place === 'listener' ? KERNEL_GROUP : 0);
+}
+
+/** What the program passes each message on to, if uevents are seen by it: it stays there as long as the map is pinned or open. */
+export function fillListener(programs: LoadedPrograms): void {
+  if (!programs.hasProgram(LISTENER_BODY)) return;
+  const fd = Buffer.alloc(4);
+  fd.writeUInt32LE(programs.program(LISTENER_BODY).fd);
+  programs.map('listener_slots').put(Buffer.alloc(4), fd);
 }
 
 /** `allowed`: what hides from receivers must not hide from this one. */

@@ -49,6 +49,7 @@ const LAYOUT_MAPS = [
   'acting_build',
   'load_report',
   'record_budgets',
+  'listener_slots',
   'budgets',
   'aggregates',
   'aggregate_counts',

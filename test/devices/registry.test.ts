@@ -59,6 +59,7 @@ test('a disk of another driver has the name that its events tell, and until then
   const bdi = { subsystem: UEVENT_SUBSYSTEM.BDI, wholeDisk: 0 };
   assert.equal(nameAfter({ ...bdi, action: UEVENT_ACTION.ADD }), '254:3');
   assert.equal(nameAfter({ action: UEVENT_ACTION.ADD, disk: 'dm-3' }), 'dm-3');
+  assert.equal(nameAfter({ wholeDisk: 0, action: UEVENT_ACTION.ADD, disk: 'dm-3/dm-3p1' }), 'dm-3');
   assert.equal(nameAfter({ ...bdi, action: UEVENT_ACTION.REMOVE }), 'dm-3');
   assert.equal(nameAfter({ action: UEVENT_ACTION.REMOVE, disk: 'dm-3' }), 'dm-3');
   assert.equal(registry.size(), 0);
