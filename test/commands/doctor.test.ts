@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { chooseColors } from '../../src/commands/color.js';
+import { alignedTable } from '../../src/commands/column-table.js';
 import { doctor } from '../../src/commands/doctor.js';
+import { RECEIVER_COLUMNS } from '../../src/commands/receiver-columns.js';
+import { textWidth } from '../../src/commands/text-width.js';
 import { loadConfig } from '../../src/config/load.js';
 import { createError } from '../../src/errors.js';
 import { HOOK_NAMES, HOOKS } from '../../src/kernel/hooks.js';
@@ -147,4 +151,33 @@ test('the name of a receiver’s process never reaches the terminal raw', async 
     });
     assert.equal(text.split('\n').length, String(plain.printed[0]).split('\n').length, what);
   }
+});
+
+test('each receiver is a line that fits the terminal: who, where, what it gets and why', () => {
+  const place = {
+    runtime: 'systemd' as const,
+    id: 'incus.service',
+    unit: 'incus.service',
+    confidence: 'high' as const,
+    source: 'cgroup' as const,
+    cgroup: '/system.slice/incus.service',
+  };
+  const rule = 'preset:incusd (unit:incus.service)';
+  const list = [
+    receiver({ command: 'incusd', place, class: 'allowed', rule, why: `is on receivers.allow: ${rule}` }),
+    receiver({ pid: 100, gets: 'host', class: 'filtered', why: 'belongs to the host' }),
+  ];
+  const colors = chooseColors('never');
+  const lines = (columns?: number): string[] =>
+    alignedTable(list, RECEIVER_COLUMNS, { headings: true, colors, columns }).split('\n');
+  assert.deepEqual(
+    lines().map((line) => line.replace(/ {2,}/g, '|')),
+    [
+      'LISTENER|WHERE|GETS|WHY',
+      `incusd[99]|incus.service|everything|is on receivers.allow: ${rule}`,
+      'udevadm[100]|-|host’s|belongs to the host',
+    ],
+  );
+  for (const columns of [60, 80, 100])
+    for (const line of lines(columns)) assert.ok(textWidth(line) <= columns);
 });

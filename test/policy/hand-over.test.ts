@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createRegistry, type Device, type Life } from '../../src/devices/registry.js';
 import { LOOP_COMMAND, LOOP_STATE, RULE, UEVENT_ACTION, VERDICT } from '../../src/kernel/abi.js';
-import { handOverOf } from '../../src/policy/hand-over.js';
+import { handOverOf, handOversOfScope } from '../../src/policy/hand-over.js';
 import { CONTAINER, caller, INITIAL, ioctlEvent, LOOP3, ueventEvent } from '../event-fixture.js';
 
 const OTHER_CONTAINER = CONTAINER + 1n;
@@ -175,4 +175,31 @@ test('a container’s life that is older than the agent, which the host was show
     new Map(),
   );
   assert.equal(handOverOf(END, registry.apply(END), () => INITIAL)?.action, 'change');
+});
+
+test('when rootful containers stop to be owners, the host is told of what they own, and of nothing else', () => {
+  const container = (0x1fffn << 40n) + 7n;
+  const entry = {
+    creator: NOBODY,
+    holder: NOBODY,
+    holderDiskseq: 9n,
+    pending: NOBODY,
+    pendingToken: 0n,
+    loopAddress: 0n,
+    lastHolder: NOBODY,
+    releasedBootNs: 0n,
+  };
+  const made = { ...device(), devno: 1 };
+  const held = { ...device({ sawDevice: true }), devno: 2, life: life(container) };
+  const others = [3, 4, 5].map((devno) => ({ ...device(), devno }));
+  const owners = new Map([
+    [1, { ...entry, creator: container }],
+    [2, { ...entry, creator: INITIAL, holder: container }],
+    [3, { ...entry, creator: CONTAINER }],
+    [4, { ...entry, creator: INITIAL }],
+  ]);
+  assert.deepEqual(handOversOfScope([made, held, ...others], owners), [
+    { device: made, action: 'add' },
+    { device: held, action: 'change' },
+  ]);
 });
