@@ -39,8 +39,8 @@ export interface Reaper {
   stop(): void;
 }
 
-/** Each waits in a thread: more than these wait for file systems that do not answer, and reaping is over. */
-const MOST_STUCK = 8;
+/** Owners with a call that never returned, each in a thread: as many, and reaping is over. */
+const MOST_HUNG = 8;
 const REMOVE_TRIES = 10;
 const REMOVE_PAUSE_MS = 50;
 const SHORTEST_MS = 250;
@@ -50,7 +50,8 @@ export function createReaper(options: ReaperOptions): Reaper {
   const { mode, graceMs, inventory, trail, log } = options;
   const counts: ReapCounts = { detached: 0, removed: 0, busy: 0, failed: 0 };
   const reaping = createReaping({ mode, graceMs });
-  let stuck = 0;
+  // Who has put an image where it hangs a call gets no second one.
+  const hung = new Set<bigint>();
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
 
@@ -80,7 +81,7 @@ export function createReaper(options: ReaperOptions): Reaper {
 
   const fail = (device: DeviceView, what: string, result: ReleaseResult): void => {
     counts[result === 'busy' || result === 'armed' ? 'busy' : 'failed']++;
-    if (result === 'stuck') stuck++;
+    if (result === 'stuck') hung.add(ownerIdOf(device));
     const isNews = reaping.fail(device, `${what} ${result}`, performance.now());
     if (isNews) log.warn({ device: device.name, what, result }, 'an orphan cannot be reaped yet');
   };
@@ -144,15 +145,15 @@ export function createReaper(options: ReaperOptions): Reaper {
   const look = async (): Promise<void> => {
     try {
       for (const device of reaping.due(inventory.orphans(), performance.now())) {
-        if (stopped || stuck >= MOST_STUCK) break;
-        await reap(device);
+        if (stopped || hung.size >= MOST_HUNG) break;
+        if (!hung.has(ownerIdOf(device))) await reap(device);
       }
-      if (stuck >= MOST_STUCK)
-        log.warn({ stuck }, 'nothing is reaped any more: too many calls never returned');
+      if (hung.size >= MOST_HUNG)
+        log.warn({ owners: hung.size }, 'nothing is reaped any more: too many calls never returned');
     } catch (error) {
       log.warn({ err: error }, 'reaping');
     }
-    if (!stopped && stuck < MOST_STUCK) timer = setTimeout(look, intervalMs);
+    if (!stopped && hung.size < MOST_HUNG) timer = setTimeout(look, intervalMs);
   };
 
   const intervalMs = Math.min(Math.max(graceMs / 4, SHORTEST_MS), LONGEST_MS);
@@ -166,4 +167,8 @@ export function createReaper(options: ReaperOptions): Reaper {
       clearTimeout(timer);
     },
   };
+}
+
+function ownerIdOf({ owner }: DeviceView): bigint {
+  return owner.userns?.id ?? 0n;
 }
