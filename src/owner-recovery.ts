@@ -11,7 +11,7 @@ import { devnoKey, USERNS_NONE } from './devices/owners.js';
 import { readLoop } from './devices/sysfs.js';
 import { OWNER_ENTRY_SIZE, type OwnerEntry } from './kernel/abi.js';
 import type { Gates } from './kernel/gates.js';
-import type { BpfMap, NativeAddon } from './kernel/native.js';
+import type { BpfMap, NativeAddon, NativeError } from './kernel/native.js';
 import type { Pins } from './kernel/pins.js';
 
 export interface OwnerRecovery {
@@ -101,11 +101,21 @@ function isOwnerMap({ type, keySize, valueSize }: BpfMap): boolean {
   return type === HASH_MAP && keySize === 4 && valueSize === OWNER_ENTRY_SIZE;
 }
 
+/** Null where nobody may ask for a program by its id: that takes CAP_SYS_ADMIN, which the agent's unit does not have. */
+function mapOfProgram(native: NativeAddon, program: number): BpfMap | null {
+  try {
+    return native.openMapOfProgram(program, 'owners');
+  } catch (error) {
+    if ((error as NativeError).code === 'EPERM') return null;
+    throw error;
+  }
+}
+
 function actingOwners(native: NativeAddon, { gates, names }: Options): BpfMap | undefined {
   if (!gates.areActing()) return undefined;
   for (const name of names) {
     const program = gates.actingProgram(name);
-    const map = program === 0 ? null : native.openMapOfProgram(program, 'owners');
+    const map = program === 0 ? null : mapOfProgram(native, program);
     if (map === null) continue;
     if (isOwnerMap(map)) return map;
     map.close();
