@@ -94,7 +94,7 @@ pattern_for() {
 	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown)' ;;
 	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown)' ;;
 	# Partitions in containers on one machine only: emulated, they take two minutes.
-	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions)' ;;
+	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions|unit)' ;;
 	# Attacks that go otherwise, or only, where there are trampolines and a device-mapper.
 	"6.12 bpf" | "newest bpf") echo 'test/(kernel/(matrix|storm)|bypass/(map|act-on|overhear))' ;;
 	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown)' ;;
