@@ -2,12 +2,7 @@
 import assert from 'node:assert/strict';
 import { readlinkSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import {
-  type AgentEnvironment,
-  type AgentProcess,
-  agentEnvironment,
-  startAgent,
-} from '../support/agent-process.js';
+import { type AgentEnvironment, type AgentProcess, agentEnvironment } from '../support/agent-process.js';
 import { IS_OLD_KERNEL, loadAsUnit, startAsUnit } from '../support/agent-unit.js';
 import { defer } from '../support/defer.js';
 import { gateIds } from '../support/gate-ids.js';
