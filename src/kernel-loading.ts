@@ -117,13 +117,15 @@ function load(
       return more;
     };
     hooks.attach(programs, loadMore, { reuse: reused });
-    keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
+    // With the links that it came to.
+    const build = buildOf();
+    keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), build);
     if (reused) log.info('the programs of an earlier agent are of this build, and go on');
     gates.pin();
     pins.keepForAgent(
       new Map<string, Pinnable>([[LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM)], ...iterators]),
     );
-    const report = reportOf([...extra, programs]);
+    const report = reportOf(build, [...extra, programs]);
     // Last: without it nobody goes on with the rest.
     keepLoadReport(programs.map(LOAD_REPORT), report);
     whenDone(() => forgetReceiver(programs.map('allowed_receivers'), hooks.listener().cookie));
@@ -131,9 +133,9 @@ function load(
     return { report, isFirst, undo: () => isFirst && pins.undo() };
   }
 
-  function reportOf(sources: readonly LoadedPrograms[]): LoadReport {
+  function reportOf(build: string, sources: readonly LoadedPrograms[]): LoadReport {
     return {
-      build: buildOf(),
+      build,
       objects: hashObjects(),
       outcomes: HOOK_NAMES.map((hook) => ({ hook, outcomes: hooks.outcomes.get(hook) ?? [] })),
       programs: [...hooks.programs(), ...ITERATORS].flatMap((name) => {
