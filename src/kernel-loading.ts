@@ -143,7 +143,9 @@ function load(
       return more;
     };
     hooks.attach(programs, loadMore, { reuse: reused });
-    keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), buildOf());
+    // With the links that it came to.
+    const build = buildOf();
+    keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), build);
     if (reused) log.info('the programs of an earlier agent are of this build, and go on');
     gates.pin();
     const adopted = adoptStacks(stacks);
@@ -158,7 +160,7 @@ function load(
     pins.keepForAgent(
       new Map<string, Pinnable>([[LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM)], ...iterators]),
     );
-    const report = { ...reportOf([...extra, programs]), quarantine, scopeBefore };
+    const report = { ...reportOf(build, [...extra, programs]), quarantine, scopeBefore };
     // Last: without it nobody goes on with the rest.
     keepLoadReport(programs.map(LOAD_REPORT), report);
     whenDone(() => forgetReceiver(programs.map('allowed_receivers'), hooks.listener().cookie));
@@ -166,9 +168,9 @@ function load(
     return { report, isFirst, undo: () => isFirst && pins.undo() };
   }
 
-  function reportOf(sources: readonly LoadedPrograms[]): LoadReport {
+  function reportOf(build: string, sources: readonly LoadedPrograms[]): LoadReport {
     return {
-      build: buildOf(),
+      build,
       objects: hashObjects(),
       outcomes: HOOK_NAMES.map((hook) => ({ hook, outcomes: hooks.outcomes.get(hook) ?? [] })),
       programs: [...hooks.programs(), ...ITERATORS].flatMap((name) => {

@@ -1,32 +1,23 @@
 /** What the unit of systemd starts: a process that loads, and the agent in a sandbox that could not. */
 import assert from 'node:assert/strict';
-import { readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { readlinkSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { loadNative } from '../../src/kernel/native.js';
-import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
-import {
-  type AgentEnvironment,
-  type AgentProcess,
-  agentEnvironment,
-  startAgent,
-} from '../support/agent-process.js';
+import { type AgentEnvironment, type AgentProcess, agentEnvironment } from '../support/agent-process.js';
 import { IS_OLD_KERNEL, loadAsUnit, startAsUnit } from '../support/agent-unit.js';
 import { defer } from '../support/defer.js';
+import { gateIds } from '../support/gate-ids.js';
 import { tempImage } from '../support/image.js';
 import { ioctls, LOOP_CTL_ADD } from '../support/ioctl.js';
 import { linksOf, proveHiding } from '../support/links.js';
 import { startMonitor } from '../support/monitor.js';
 import { removeDevice } from '../support/remove-device.js';
-import { command, container, host, openContainer } from '../support/shell.js';
+import { container, host, openContainer } from '../support/shell.js';
 import { threadsOf } from '../support/threads.js';
 import { startUdevd } from '../support/udevd.js';
-import { buildWithBpf } from '../support/variant.js';
 import { eventually } from '../support/wait.js';
 
 /** Of a device that nobody else makes. */
 const NUMBER = 787;
-const MAIN = join(PACKAGE_ROOT, 'dist/main.js');
 const PTRACE = 1n << 19n;
 const SEARCH = 1n << 2n;
 const BPF = 1n << 39n;
@@ -35,18 +26,6 @@ async function start(t: TestContext, environment: AgentEnvironment): Promise<Age
   const { code, stderr } = await loadAsUnit(environment);
   assert.equal(code, 0, stderr);
   return startAsUnit(t, environment);
-}
-
-/** Ids of the programs that act, or have: those that other programs have taken the place of are not among them. */
-function gateIds({ env }: AgentEnvironment): number[] {
-  const native = loadNative();
-  const folder = join(env.LOOPWARDEN_PINS_PATH ?? '', 'gates-1/programs');
-  return readdirSync(folder).map((name) => {
-    const program = native.openPinnedProgram(join(folder, name));
-    const { id } = program;
-    program.close();
-    return id;
-  });
 }
 
 test('in the sandbox of its unit the agent has two capabilities, and no network of the host', async (t) => {
@@ -136,38 +115,4 @@ test('killed and started again as by its unit, it has missed nothing, and nothin
     metrics.get('loopwarden_records_total{state="produced"}'),
     metrics.get('loopwarden_records_total{state="delivered"}'),
   );
-});
-
-test('run --loaded begins only where this very version has loaded, and leaves what is there', async (t) => {
-  const environment = agentEnvironment(t);
-  const refused = async (reason: RegExp): Promise<void> => {
-    const { code, stderr } = await command(process.execPath, [MAIN, 'run', '--loaded'], environment.env);
-    assert.equal(code, 1, stderr);
-    assert.match(stderr, reason);
-  };
-  await refused(/nothing has been loaded/);
-  const main = await buildWithBpf(t, {
-    file: 'maps.bpf.h',
-    from: 'struct inflight_entry, 8192',
-    to: 'struct inflight_entry, 8191',
-  });
-  assert.equal((await loadAsUnit(environment, main)).code, 0);
-  await refused(/another version/);
-  // The other's report is in its place, and its programs act.
-  assert.equal((await loadAsUnit(environment)).code, 0);
-  const agent = await startAsUnit(t, environment);
-  await proveHiding(t, agent);
-});
-
-test('load leaves a running agent alone, and one that loads by itself goes on with what was loaded', async (t) => {
-  const environment = agentEnvironment(t);
-  assert.equal((await loadAsUnit(environment)).code, 0);
-  const ids = gateIds(environment);
-  assert.equal((await loadAsUnit(environment)).code, 0);
-  const agent = await startAgent(t, environment);
-  assert.deepEqual(gateIds(environment), ids);
-  const { code, stderr } = await loadAsUnit(environment);
-  assert.equal(code, 1);
-  assert.match(stderr, /another agent is running/);
-  await proveHiding(t, agent);
 });

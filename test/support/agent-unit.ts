@@ -22,6 +22,13 @@ export function settingOf(key: string, unit = AGENT_UNIT): string {
   return new RegExp(`^${key}=(.*)$`, 'm').exec(readFileSync(unit, 'utf8'))?.[1] ?? '';
 }
 
+/** Of both processes, without CAP_, in alphabetical order. */
+export function unitCapabilities(): string[] {
+  const loaders = /--bounding-set -all,(\S+)/.exec(settingOf('ExecStartPre'))?.[1] ?? '';
+  const agents = settingOf('CapabilityBoundingSet').replaceAll('CAP_', '').split(' ');
+  return [...loaders.toUpperCase().replaceAll('+', '').split(','), ...agents].sort();
+}
+
 /** As ExecStartPre= does, with the agent of this clone. */
 export async function loadAsUnit({ env }: AgentEnvironment, main = MAIN): Promise<Outcome> {
   const words = settingOf('ExecStartPre').replace(/^\+/, '').split(' ');

@@ -5,15 +5,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { PACKAGE_ROOT } from '../../../src/kernel/paths.js';
+import { unitCapabilities } from '../../support/agent-unit.js';
 import { complaints, readChart, valuesOf } from './chart.js';
 
-test('the template asks for the capabilities of the unit, and one by which a unit sets a limit; unrendered', () => {
-  const unit = readFileSync(join(PACKAGE_ROOT, 'packaging/systemd/loopwarden.service'), 'utf8');
-  const ofUnit = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.replaceAll('CAP_', '').split(' ') ?? [];
+test('the template asks for the capabilities of the unit’s two processes, and one by which a unit sets a limit; unrendered', () => {
   const template = readChart('templates/daemonset.yaml');
   const added = /^ +add:\n((?: +(?:- \w+|#.*)\n)+)/m.exec(template)?.[1] ?? '';
   const names = [...added.matchAll(/^ +- (\w+)$/gm)].map(([, name]) => name);
-  assert.deepEqual(names, [...ofUnit, 'SYS_RESOURCE']);
+  assert.deepEqual(names.sort(), [...unitCapabilities(), 'SYS_RESOURCE'].sort());
   assert.match(template, /^ +drop: \[ALL\]$/m);
   assert.match(template, /^ +privileged: false$/m);
 });
