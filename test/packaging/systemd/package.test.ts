@@ -168,7 +168,14 @@ test('loopfs started by its unit gives a container devices of its own, which the
   assert.ok(!(await isSeenByUdev('placed')));
   assert.match(await container.run(`blkid -p ${device}`), /LABEL="placed"/);
   await container.run(`losetup -d ${device}`);
-  await host(`loopwarden loopfs detach one; systemctl stop ${LOOPFS}`);
+  await host('loopwarden loopfs detach one');
+});
+
+test('loopfs mounts the host’s own instance where the host sees it, and takes it away when its unit is stopped', async () => {
+  await host(`systemctl start ${LOOPFS}; loopwarden loopfs create host --host`);
+  assert.ok(existsSync('/dev/loopfs-host/loop-control'));
+  await host(`loopwarden loopfs detach host; systemctl stop ${LOOPFS}`);
+  assert.ok(!existsSync('/dev/loopfs-host/loop-control'));
   assert.equal(await property(LOOPFS, 'Result'), 'success');
   for (const unit of [AGENT, LOOPFS])
     assert.deepEqual(
