@@ -17,11 +17,12 @@ const OTHERS = [
   '/var/lib/dpkg/(status|status-old|available|lock|lock-frontend|triggers/.*)',
   '/var/log/(apt/.*|dpkg\\.log)',
   '/var/(cache|lib)/apt/.*',
+  '/var/cache/debconf(/.*)?',
   '/var/lib/systemd/(random-seed|timers/.*)',
   '/var/lib/prometheus/.*',
   '/run/(udev|log/journal|systemd/(journal|units|transient|propagate/prometheus\\.service))(/.*)?',
-  // Of the test itself.
-  '/run/vm',
+  // Of the test itself, and of mkfs and mount, which it calls.
+  '/run/(vm|blkid/.*|blkid|mount/.*|mount)',
   '/sys/fs/cgroup/.*/(prometheus|loopwarden-test|systemd-udevd)\\.service/.*',
 ];
 
