@@ -22,11 +22,10 @@ export async function mainPid(unit: string): Promise<number> {
   return Number(await property(unit, 'MainPID'));
 }
 
-/** Resolves when systemd has started it anew `restarts` times by itself, and it is ready again. */
-export async function untilRestarted(unit: string, restarts: number, deadlineMs?: number): Promise<void> {
+/** Resolves when it runs in another process than `pid`, and is ready: systemd has started it anew, by itself or for who asked the socket. */
+export async function untilRestarted(unit: string, pid: number, deadlineMs?: number): Promise<void> {
   const isReady = async (): Promise<boolean> =>
-    (await property(unit, 'NRestarts')) === String(restarts) &&
-    (await property(unit, 'ActiveState')) === 'active';
+    ![0, pid].includes(await mainPid(unit)) && (await property(unit, 'ActiveState')) === 'active';
   await eventually(`${unit} is started anew, and ready`, isReady, deadlineMs);
 }
 
