@@ -62,3 +62,12 @@ export function differences(before: HostTraces, after: HostTraces): string[] {
     ];
   });
 }
+
+/** Removes the loop devices that the tests have made; losetup cannot. */
+export async function removeLoops(): Promise<void> {
+  await host(`
+    for each in /sys/block/loop*; do
+      perl -e 'open C, "+<", "/dev/loop-control"; ioctl(C, 0x4C81, $ARGV[0] + 0) or die "LOOP_CTL_REMOVE: $!"' "\${each#/sys/block/loop}"
+    done
+    udevadm settle`);
+}

@@ -11,11 +11,13 @@ import { ask } from '../../support/http-get.js';
 import { command, host, openContainer } from '../../support/shell.js';
 import { tempFolder } from '../../support/temp-folder.js';
 import { eventually } from '../../support/wait.js';
-import { differences, type HostTraces, traceHost } from './host-traces.js';
+import { differences, type HostTraces, removeLoops, traceHost } from './host-traces.js';
 import { startPlacedContainer } from './placed-container.js';
 import { type PrometheusService, startPrometheusService } from './prometheus-service.js';
 import {
   AGENT,
+  AUDIT_LOG,
+  auditLines,
   enablement,
   LOOPFS,
   loggedBy,
@@ -30,7 +32,6 @@ import { isSeenByUdev, labelledImage } from './udev-sight.js';
 /** Where guest.sh puts it. */
 const PACKAGE = '/var/tmp/loopwarden.deb';
 const APT = 'DEBIAN_FRONTEND=noninteractive apt-get -q -y';
-const AUDIT_LOG = '/var/log/loopwarden/audit.ndjson';
 
 let untouched: HostTraces;
 let watcher: Promise<PrometheusService> | undefined;
@@ -45,26 +46,6 @@ before(async () => {
   await host('modprobe fuse; systemctl start sys-fs-fuse-connections.mount');
   untouched = await traceHost();
 });
-
-/** What the last scrape has come to: 1 if it had an answer. */
-async function isScraped({ query }: PrometheusService, up: 0 | 1): Promise<boolean> {
-  return (await query('up{job="loopwarden"}'))[0]?.value === up;
-}
-
-/** What audit lines there are of one command. */
-function auditLines(name: string): { owner: { after: number }; caller: { userns: { level: number } } }[] {
-  const lines = readFileSync(AUDIT_LOG, 'utf8').trim().split('\n');
-  return lines.map((line) => JSON.parse(line)).filter((line) => line.command === name);
-}
-
-/** Those that containers and the host made here: losetup cannot. */
-async function removeLoops(): Promise<void> {
-  await host(`
-    for each in /sys/block/loop*; do
-      perl -e 'open C, "+<", "/dev/loop-control"; ioctl(C, 0x4C81, $ARGV[0] + 0) or die "LOOP_CTL_REMOVE: $!"' "\${each#/sys/block/loop}"
-    done
-    udevadm settle`);
-}
 
 test('apt-get installs it, and as on Debian what is enabled runs', async () => {
   await host(`${APT} install ${PACKAGE}`);
@@ -139,7 +120,7 @@ test('page, metrics and health are there through the socket that systemd holds',
 
 test('Prometheus scrapes it, and the alert of the rules as installed fires for a look at a container’s device', async (t) => {
   const prometheus = await startedPrometheus();
-  await eventually('it is scraped', () => isScraped(prometheus, 1));
+  await eventually('it is scraped', () => prometheus.isScraped(1));
   const image = await labelledImage(t, 'watched');
   const box = await openContainer();
   const device = await box.run(`losetup -f --show ${image}`);
@@ -243,10 +224,10 @@ test('so many starts are an alert', async () => {
 
 test('stopped, it stays so though Prometheus goes on asking, and containers’ devices stay hidden', async (t) => {
   const prometheus = await startedPrometheus();
-  await eventually('it is scraped', () => isScraped(prometheus, 1));
+  await eventually('it is scraped', () => prometheus.isScraped(1));
   await host(`systemctl reload ${AGENT}; systemctl stop ${AGENT}`);
   assert.equal(await property(AGENT, 'Result'), 'success');
-  await eventually('a scrape fails', () => isScraped(prometheus, 0));
+  await eventually('a scrape fails', () => prometheus.isScraped(0));
   assert.equal(await property(AGENT, 'ActiveState'), 'inactive');
   const image = await labelledImage(t, 'unattended');
   const box = await openContainer();
