@@ -17,11 +17,12 @@ const OTHERS = [
   '/var/lib/dpkg/(status|status-old|available|lock|lock-frontend|triggers/.*)',
   '/var/log/(apt/.*|dpkg\\.log)',
   '/var/(cache|lib)/apt/.*',
+  '/var/cache/debconf(/.*)?',
   '/var/lib/systemd/(random-seed|timers/.*)',
   '/var/lib/prometheus/.*',
   '/run/(udev|log/journal|systemd/(journal|units|transient|propagate/prometheus\\.service))(/.*)?',
-  // Of the test itself.
-  '/run/vm',
+  // Of the test itself, and of mkfs and mount, which it calls.
+  '/run/(vm|blkid/.*|blkid|mount/.*|mount)',
   '/sys/fs/cgroup/.*/(prometheus|loopwarden-test|systemd-udevd)\\.service/.*',
 ];
 
@@ -60,4 +61,13 @@ export function differences(before: HostTraces, after: HostTraces): string[] {
       ...before[kind].filter((each) => !now.has(each)).map((each) => `- ${kind}: ${each}`),
     ];
   });
+}
+
+/** Removes the loop devices that the tests have made; losetup cannot. */
+export async function removeLoops(): Promise<void> {
+  await host(`
+    for each in /sys/block/loop*; do
+      perl -e 'open C, "+<", "/dev/loop-control"; ioctl(C, 0x4C81, $ARGV[0] + 0) or die "LOOP_CTL_REMOVE: $!"' "\${each#/sys/block/loop}"
+    done
+    udevadm settle`);
 }

@@ -12,6 +12,8 @@ const ADDRESS = '127.0.0.1:9090';
 const INTERVAL = '2s';
 
 export interface PrometheusService extends Prometheus {
+  /** What the last scrape has come to: 1 if it had an answer. */
+  isScraped(up: 0 | 1): Promise<boolean>;
   untilFiring(alert: string): Promise<FiringAlert>;
   /** Stopped, with no trace of this test. */
   end(): Promise<void>;
@@ -34,6 +36,9 @@ export async function startPrometheusService(): Promise<PrometheusService> {
   const prometheus = prometheusAt(ADDRESS);
   return {
     ...prometheus,
+    async isScraped(up) {
+      return (await prometheus.query('up{job="loopwarden"}'))[0]?.value === up;
+    },
     untilFiring(name) {
       const find = async (): Promise<FiringAlert | undefined> =>
         (await prometheus.alerts()).find(
