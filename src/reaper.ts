@@ -51,7 +51,7 @@ export function createReaper(options: ReaperOptions): Reaper {
   const counts: ReapCounts = { detached: 0, removed: 0, busy: 0, failed: 0 };
   const reaping = createReaping({ mode, graceMs });
   // Who has put an image where it hangs a call gets no second one.
-  const hung = new Set<bigint>();
+  const hung = new Set<bigint | undefined>();
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
 
@@ -81,7 +81,7 @@ export function createReaper(options: ReaperOptions): Reaper {
 
   const fail = (device: DeviceView, what: string, result: ReleaseResult): void => {
     counts[result === 'busy' || result === 'armed' ? 'busy' : 'failed']++;
-    if (result === 'stuck') hung.add(ownerIdOf(device));
+    if (result === 'stuck') hung.add(ownerIdOf(device.owner));
     const isNews = reaping.fail(device, `${what} ${result}`, performance.now());
     if (isNews) log.warn({ device: device.name, what, result }, 'an orphan cannot be reaped yet');
   };
@@ -146,7 +146,7 @@ export function createReaper(options: ReaperOptions): Reaper {
     try {
       for (const device of reaping.due(inventory.orphans(), performance.now())) {
         if (stopped || hung.size >= MOST_HUNG) break;
-        if (!hung.has(ownerIdOf(device))) await reap(device);
+        if (!hung.has(ownerIdOf(device.owner))) await reap(device);
       }
       if (hung.size >= MOST_HUNG)
         log.warn({ owners: hung.size }, 'nothing is reaped any more: too many calls never returned');
@@ -167,8 +167,4 @@ export function createReaper(options: ReaperOptions): Reaper {
       clearTimeout(timer);
     },
   };
-}
-
-function ownerIdOf({ owner }: DeviceView): bigint {
-  return owner.userns?.id ?? 0n;
 }

@@ -188,6 +188,10 @@ test('when rootful containers stop to be owners, the host is told of what they o
     loopAddress: 0n,
     lastHolder: NOBODY,
     releasedBootNs: 0n,
+    stacked: 0n,
+    links: 0,
+    stack: 0,
+    hostKnows: 0,
   };
   const made = { ...device(), devno: 1 };
   const held = { ...device({ sawDevice: true }), devno: 2, life: life(container) };
