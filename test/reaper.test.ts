@@ -17,6 +17,7 @@ const orphan = (number: number, ownerId: bigint, more: Partial<DeviceView> = {})
       class: 'userns',
       as: 'holder',
       userns: { id: ownerId, inum: 4_026_532_101, level: 1, ownerUid: 1000, alive: false },
+      pidns: null,
     },
     ...more,
   });
