@@ -16,12 +16,16 @@ import { NOBODY } from '../event-fixture.js';
 
 export const native = loadNative();
 export const programs = loadPrograms(native, {
-  programs: ['uevent_delivery_socket', 'uevent_emission_body'],
+  programs: ['uevent_delivery_socket', 'uevent_emission_socket', 'uevent_emission_body'],
   reuse: new Map(),
   sizes: { events: 1 << 20, owners: 1024 },
 });
 const delivery = programs.program('uevent_delivery_socket');
-const emission = programs.program('uevent_emission_body');
+// What is attached to the listener passes each message on.
+const slot = Buffer.alloc(4);
+slot.writeUInt32LE(programs.program('uevent_emission_body').fd);
+programs.map('listener_slots').put(Buffer.alloc(4), slot);
+const emission = programs.program('uevent_emission_socket');
 const records: UeventEvent[] = [];
 const ring = native.openRingReader(programs.map('events'), (bytes, _count, end) => {
   ring.release(end);
