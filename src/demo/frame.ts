@@ -121,6 +121,8 @@ export const frameSchema = z.strictObject({
     .strictObject({
       instances: count,
       devices: z.record(text, count),
+      deviceLimit: count.optional(),
+      numbersLeft: count.optional(),
       refusals: z.record(text, count),
     })
     .nullable()

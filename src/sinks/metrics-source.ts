@@ -43,8 +43,8 @@ export interface LoopfsCounts {
   devices: Readonly<Record<string, number>>;
   refusals: Readonly<Record<string, number>>;
   /** Absent from a process that is older than the agent. */
-  deviceLimit?: number;
-  numbersLeft?: number;
+  deviceLimit?: number | undefined;
+  numbersLeft?: number | undefined;
 }
 
 export interface DurationCounts {
