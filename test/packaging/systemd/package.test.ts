@@ -147,7 +147,7 @@ test('loopfs started by its unit gives a container devices of its own, which the
   const image = await labelledImage(t, 'placed');
   const container = await startPlacedContainer(t, 'one');
   const device = await container.run(`losetup -f --show ${image}`, image);
-  assert.match(await container.run('losetup -a'), new RegExp(`^${device}: `));
+  assert.match(await container.run('losetup -a'), new RegExp(`^${device}: `, 'm'));
   assert.ok(!(await isSeenByUdev('placed')));
   assert.match(await container.run(`blkid -p ${device}`), /LABEL="placed"/);
   await container.run(`losetup -d ${device}`);
