@@ -7,9 +7,12 @@ import { HOOKS, type LinkKind } from '../../src/kernel/hooks.js';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { type AgentProcess, startAgent } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
+import { hasDeviceMapper, mapDevice } from '../support/device-mapper.js';
+import { tempImage } from '../support/image.js';
 import { linksOf, proveHiding } from '../support/links.js';
 import { KERNEL } from '../support/scale.js';
 import { host } from '../support/shell.js';
+import { linear } from '../support/stacking.js';
 import { type Links, LOCKED_DOWN, MATRIX } from './matrix.js';
 
 /** Whether the kernel counts the runs of programs. */
@@ -32,6 +35,7 @@ test('each hook ends on the link that this kernel must give it, and does its wor
   defer(t, () => writeFileSync(STATISTICS_SWITCH, counting));
   await proveHiding(t, agent);
   const links = await linksOf(agent);
+  if (links.disk_stacking !== 'sysfs') await stackDisks(t);
   const attached = HOOKS.flatMap((hook) => hook.links.filter(({ kind }) => kind === links[hook.name]))
     .flatMap(({ programs }) => programs)
     // No 32-bit program runs here.
@@ -47,6 +51,14 @@ test('each hook ends on the link that this kernel must give it, and does its wor
     compareStatistics(t, agent),
   );
 });
+
+/** On a disk of the host's: what is put on what is told of every disk. */
+async function stackDisks(t: TestContext): Promise<void> {
+  assert.ok(await hasDeviceMapper());
+  const disk = await host(`losetup -f --show ${tempImage(t)}`);
+  const mapping = await mapDevice(t, 'matrix', [linear(disk)]);
+  await mapping.remove();
+}
 
 function expected(kernel: string): Links {
   const lsms = readFileSync('/sys/kernel/security/lsm', 'utf8').trim().split(',');
