@@ -57,7 +57,7 @@ const TRICKS: { name: string; start: Start }[] = [
   },
   {
     name: 'the executable itself, in a rootful container that has been given it',
-    start: ({ listed }) => ['unshare', '-m', '-p', '-f', listed],
+    start: ({ listed }) => ['unshare', '-m', '-p', '-f', '--kill-child', listed],
   },
   {
     name: 'the name of the unit, below a container’s own cgroup',
