@@ -1,5 +1,6 @@
 /** The attacker's device takes the number of one of the host's, or leaves its own to the host: what was true of one is not of the other. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { attack } from '../support/attacker.js';
 import { defer } from '../support/defer.js';
@@ -46,5 +47,7 @@ test('a number that passes between a container and the host is each time whose i
     Array.from({ length: ROUNDS }, () => [1, 0]).flat(),
   );
   assert.ok(lives.every(({ owner, caller }) => owner.after === caller.userns.id));
-  assert.equal(new Set(lives.map(({ device: { diskseq } }) => diskseq)).size, 2 * ROUNDS);
+  // Before Linux 5.15 a life has no number of its own: its lines follow each other all the same.
+  const numbers = new Set(lives.map(({ device: { diskseq } }) => diskseq));
+  assert.equal(numbers.size, existsSync('/sys/block/loop0/diskseq') ? 2 * ROUNDS : 1);
 });
