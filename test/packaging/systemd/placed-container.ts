@@ -1,6 +1,7 @@
 /** A container with ids, mounts and a network of its own, in which loopfs has placed devices. */
 import { spawn } from 'node:child_process';
-import { chownSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { TestContext } from 'node:test';
 import { defer } from '../../support/defer.js';
 import { DEV_WITH_NODES, MAPPED_ROOT } from '../../support/mapped-container.js';
@@ -25,7 +26,10 @@ export async function startPlacedContainer(t: TestContext, name: string): Promis
   const pid = holder.pid ?? 0;
   for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${MAPPED_ROOT} 65536`);
   const run: PlacedContainer['run'] = (script, image) => {
-    if (image !== undefined) chownSync(image, MAPPED_ROOT, MAPPED_ROOT);
+    if (image !== undefined) {
+      chownSync(image, MAPPED_ROOT, MAPPED_ROOT);
+      chmodSync(dirname(image), 0o755);
+    }
     return host(`exec nsenter -t ${pid} -m -n -U -S 0 -G 0 sh -ec '${script}'`);
   };
   await run(DEV_WITH_NODES);
