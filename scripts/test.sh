@@ -16,7 +16,8 @@ fi
 mapfile -t all < <(find test -name '*.test.ts' -not -path 'test/vm/*' -not -path 'test/packaging/systemd/*' | sort | grep -E -- "$pattern" || true)
 shared=()
 alone=()
-# The last: what stages of attacks leave to each other in emulated machines (test/support/stage.ts) is there for no other test.
+# The last, by a run of their own, since Node sorts the files of one: what stages of attacks leave to each other in emulated machines
+# (test/support/stage.ts) is there for no other test.
 attacks=()
 for file in "${all[@]}"; do
 	case $file in
@@ -25,14 +26,13 @@ for file in "${all[@]}"; do
 	*) shared+=("$file") ;;
 	esac
 done
-alone+=("${attacks[@]}")
 
 # A search for a free loop device makes one if there is none; what the tests made so goes with them.
 loop_numbers() { find /sys/block -maxdepth 1 -name 'loop[0-9]*' -printf '%f\n' | sed 's/^loop//' | sort; }
 loops_before=$(loop_numbers)
 remove_new_loops() {
 	# Others' tests may be at work beside these, which have none of their own.
-	[ ${#alone[@]} -gt 0 ] || return 0
+	[ $((${#alone[@]} + ${#attacks[@]})) -gt 0 ] || return 0
 	comm -13 <(echo "$loops_before") <(loop_numbers) | xargs -r python3 -c '
 import fcntl, sys
 with open("/dev/loop-control") as control:
@@ -73,6 +73,7 @@ run_tests() {
 processors=$(nproc)
 run_tests "$((processors > 2 ? processors : 2))" "${shared[@]}"
 run_tests 1 "${alone[@]}"
+run_tests 1 "${attacks[@]}"
 
 # Once more at the end, where one looks.
 grep -E '^(skipped|failed): ' "$counts" || true
