@@ -2,9 +2,10 @@
  * Virtual disks of other drivers than loop, as sysfs shows them (Documentation/ABI/testing/sysfs-block), and what they stand on:
  * the kernel has a link in `slaves` for each device that device-mapper or md has put below (block/holder.c).
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { parseDevno } from './devno.js';
+import { listBlock, readBlock, SYSFS_BLOCK } from './sysfs-block.js';
 
 export interface SysfsDisk {
   name: string;
@@ -20,7 +21,6 @@ export interface SysfsDisk {
   slaves: string[];
 }
 
-const SYSFS_BLOCK = '/sys/block';
 const SECTOR_BYTES = 512;
 /** Where the link of a virtual disk in /sys/block leads. */
 const VIRTUAL = '/devices/virtual/block/';
@@ -35,16 +35,16 @@ export function listStacked(): string[] {
 /** Undefined if there is no such disk (any more), or none that is virtual. */
 export function readDisk(name: string): SysfsDisk | undefined {
   if (!isDiskName(name) || !isVirtual(name)) return undefined;
-  const devno = parseDevno(read(name, 'dev'));
+  const devno = parseDevno(readBlock(name, 'dev'));
   if (devno === undefined) return undefined;
   return {
     name,
     devno,
-    diskseq: BigInt(read(name, 'diskseq') || '0'),
-    sizeBytes: Number(read(name, 'size')) * SECTOR_BYTES,
-    logicalBlockBytes: Number(read(name, 'queue/logical_block_size')),
-    readOnly: read(name, 'ro') === '1',
-    partitions: list(name).filter((child) => child.startsWith(`${name}p`)),
+    diskseq: BigInt(readBlock(name, 'diskseq') || '0'),
+    sizeBytes: Number(readBlock(name, 'size')) * SECTOR_BYTES,
+    logicalBlockBytes: Number(readBlock(name, 'queue/logical_block_size')),
+    readOnly: readBlock(name, 'ro') === '1',
+    partitions: listBlock(name).filter((child) => child.startsWith(`${name}p`)),
     slaves: slavesOf(name),
   };
 }
@@ -65,7 +65,7 @@ export function diskOfSlave(name: string): { name: string; devno: number } | und
     const path = readlinkSync(`/sys/class/block/${name}`);
     const above = basename(dirname(path));
     const disk = above === 'block' ? name : above;
-    const devno = parseDevno(read(disk, 'dev'));
+    const devno = parseDevno(readBlock(disk, 'dev'));
     return devno === undefined ? undefined : { name: disk, devno };
   } catch {
     return undefined;
@@ -83,7 +83,7 @@ export function chainsBelow(disk: Pick<SysfsDisk, 'slaves'>, depth = DEPTH_MAX):
 }
 
 function slavesOf(name: string): string[] {
-  return list(`${name}/slaves`).sort();
+  return listBlock(`${name}/slaves`).sort();
 }
 
 /** A name of sysfs has `!` for each `/`; the kernel's own names are short. */
@@ -96,22 +96,5 @@ function isVirtual(name: string): boolean {
     return readlinkSync(`${SYSFS_BLOCK}/${name}`).includes(VIRTUAL);
   } catch {
     return false;
-  }
-}
-
-function list(path: string): string[] {
-  try {
-    return readdirSync(`${SYSFS_BLOCK}/${path}`);
-  } catch {
-    return [];
-  }
-}
-
-/** Without the newline; empty if it is not there. */
-function read(name: string, attribute: string): string {
-  try {
-    return readFileSync(`${SYSFS_BLOCK}/${name}/${attribute}`, 'utf8').replace(/\n$/, '');
-  } catch {
-    return '';
   }
 }

@@ -1,6 +1,7 @@
 /** Loop devices as sysfs shows them (Documentation/ABI/testing/sysfs-block, sysfs-block-loop). */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseDevno } from './devno.js';
+import { listBlock, readBlock, SYSFS_BLOCK } from './sysfs-block.js';
 
 export interface SysfsLoop {
   name: string;
@@ -24,7 +25,6 @@ export interface SysfsLoop {
   partitions: string[];
 }
 
-const SYSFS_BLOCK = '/sys/block';
 const SECTOR_BYTES = 512;
 
 /** In the order of their numbers. */
@@ -38,17 +38,17 @@ export function listLoops(): SysfsLoop[] {
 /** Undefined if there is no such device (any more). */
 export function readLoop(name: string): SysfsLoop | undefined {
   if (!/^loop\d{1,7}$/.test(name)) return undefined;
-  const devno = parseDevno(read(name, 'dev'));
+  const devno = parseDevno(readBlock(name, 'dev'));
   if (devno === undefined) return undefined;
   return {
     name,
     devno,
-    diskseq: BigInt(read(name, 'diskseq') || '0'),
-    sizeBytes: Number(read(name, 'size')) * SECTOR_BYTES,
-    logicalBlockBytes: Number(read(name, 'queue/logical_block_size')),
-    readOnly: read(name, 'ro') === '1',
+    diskseq: BigInt(readBlock(name, 'diskseq') || '0'),
+    sizeBytes: Number(readBlock(name, 'size')) * SECTOR_BYTES,
+    logicalBlockBytes: Number(readBlock(name, 'queue/logical_block_size')),
+    readOnly: readBlock(name, 'ro') === '1',
     backing: readBacking(name),
-    partitions: children(name).filter((child) => child.startsWith(`${name}p`)),
+    partitions: listBlock(name).filter((child) => child.startsWith(`${name}p`)),
   };
 }
 
@@ -60,11 +60,11 @@ export function isBound(name: string): boolean {
 /** Names and numbers of the disk's node and of its partitions'; empty if there is no such disk. */
 export function nodesOf(name: string): Map<string, number> {
   const nodes = new Map<string, number>();
-  const disk = parseDevno(read(name, 'dev'));
+  const disk = parseDevno(readBlock(name, 'dev'));
   if (disk === undefined) return nodes;
   nodes.set(name, disk);
-  for (const child of children(name).filter((each) => each.startsWith(`${name}p`))) {
-    const devno = parseDevno(read(name, `${child}/dev`));
+  for (const child of listBlock(name).filter((each) => each.startsWith(`${name}p`))) {
+    const devno = parseDevno(readBlock(name, `${child}/dev`));
     if (devno !== undefined) nodes.set(child, devno);
   }
   return nodes;
@@ -78,11 +78,11 @@ export function triggerUevent(name: string, action: 'add' | 'change'): void {
 function readBacking(name: string): SysfsLoop['backing'] {
   const path = readBackingPath(name);
   if (path === null) return null;
-  const flag = (attribute: string): boolean => read(name, `loop/${attribute}`) === '1';
+  const flag = (attribute: string): boolean => readBlock(name, `loop/${attribute}`) === '1';
   return {
     path,
-    offset: Number(read(name, 'loop/offset')),
-    sizelimit: Number(read(name, 'loop/sizelimit')),
+    offset: Number(readBlock(name, 'loop/offset')),
+    sizelimit: Number(readBlock(name, 'loop/sizelimit')),
     autoclear: flag('autoclear'),
     partscan: flag('partscan'),
     dio: flag('dio'),
@@ -95,22 +95,5 @@ function readBackingPath(name: string): string | null {
     return readFileSync(`${SYSFS_BLOCK}/${name}/loop/backing_file`, 'utf8').replace(/\n$/, '') || null;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENAMETOOLONG' ? '' : null;
-  }
-}
-
-function children(name: string): string[] {
-  try {
-    return readdirSync(`${SYSFS_BLOCK}/${name}`);
-  } catch {
-    return [];
-  }
-}
-
-/** Without the newline; empty if it is not there. */
-function read(name: string, attribute: string): string {
-  try {
-    return readFileSync(`${SYSFS_BLOCK}/${name}/${attribute}`, 'utf8').replace(/\n$/, '');
-  } catch {
-    return '';
   }
 }
