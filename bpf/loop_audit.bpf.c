@@ -16,7 +16,7 @@
  */
 #define DIRECT_READS
 #include "ioctl.bpf.h"
-#include <bpf/bpf_tracing.h>
+#include "twice.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -81,25 +81,6 @@ static __always_inline void control_ioctl_entered(struct file *file, __u32 numbe
 			      is_compat(current_task()) ? SYSCALL_ARCH_COMPAT
 							: SYSCALL_ARCH_NATIVE);
 }
-
-/*
- * Two programs that do one work between them, each behind a gate of its own (bpf/gates.bpf.c). `done`: the first one
- * has done it.
- */
-#define TWICE(section, function, at, done, work, ...)                                              \
-	SEC("?" section)                                                                           \
-	int BPF_PROG(function##_##at, __VA_ARGS__)                                                 \
-	{                                                                                          \
-		work;                                                                              \
-		return 0;                                                                          \
-	}                                                                                          \
-	SEC("?" section)                                                                           \
-	int BPF_PROG(function##_again_##at, __VA_ARGS__)                                           \
-	{                                                                                          \
-		if (!(done))                                                                       \
-			work;                                                                      \
-		return 0;                                                                          \
-	}
 
 #define LO_IOCTL_ARGUMENTS                                                                         \
 	struct block_device *bdev, int mode, unsigned int number, unsigned long argument

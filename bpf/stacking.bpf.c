@@ -10,54 +10,17 @@
  * (bpf/gates.bpf.c); what one has noted the other notes again, and nothing of it is counted twice.
  */
 #include "stack.bpf.h"
-#include <bpf/bpf_tracing.h>
+#include "twice.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-SEC("?fentry/bd_prepare_to_claim")
-int BPF_PROG(bd_prepare_to_claim_fentry, struct block_device *bdev, void *holder)
-{
-	device_claimed(bdev, holder);
-	return 0;
-}
-
-SEC("?fentry/bd_prepare_to_claim")
-int BPF_PROG(bd_prepare_to_claim_again_fentry, struct block_device *bdev, void *holder)
-{
-	device_claimed(bdev, holder);
-	return 0;
-}
-
-SEC("?fexit/bd_link_disk_holder")
-int BPF_PROG(bd_link_disk_holder_fexit, struct block_device *bdev, struct gendisk *disk, int result)
-{
-	if (result == 0)
-		device_linked(bdev, disk);
-	return 0;
-}
-
-SEC("?fexit/bd_link_disk_holder")
-int BPF_PROG(bd_link_disk_holder_again_fexit, struct block_device *bdev, struct gendisk *disk,
-	     int result)
-{
-	if (result == 0)
-		device_linked(bdev, disk);
-	return 0;
-}
-
-SEC("?fexit/bd_unlink_disk_holder")
-int BPF_PROG(bd_unlink_disk_holder_fexit, struct block_device *bdev, struct gendisk *disk)
-{
-	device_unlinked(bdev, disk);
-	return 0;
-}
-
-SEC("?fexit/bd_unlink_disk_holder")
-int BPF_PROG(bd_unlink_disk_holder_again_fexit, struct block_device *bdev, struct gendisk *disk)
-{
-	device_unlinked(bdev, disk);
-	return 0;
-}
+TWICE("fentry/bd_prepare_to_claim", bd_prepare_to_claim, fentry, false,
+      device_claimed(bdev, holder), struct block_device *bdev, void *holder)
+TWICE("fexit/bd_link_disk_holder", bd_link_disk_holder, fexit, false,
+      if (result == 0) device_linked(bdev, disk), struct block_device *bdev, struct gendisk *disk,
+      int result)
+TWICE("fexit/bd_unlink_disk_holder", bd_unlink_disk_holder, fexit, false,
+      device_unlinked(bdev, disk), struct block_device *bdev, struct gendisk *disk)
 
 SEC("?kprobe/bd_prepare_to_claim")
 int BPF_KPROBE(bd_prepare_to_claim_kprobe, struct block_device *bdev, void *holder)
