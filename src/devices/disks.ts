@@ -5,23 +5,13 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { parseDevno } from './devno.js';
-import { listBlock, readBlock, SYSFS_BLOCK } from './sysfs-block.js';
+import { type BlockDisk, listBlock, readBlock, readBlockDisk, SYSFS_BLOCK } from './sysfs-block.js';
 
-export interface SysfsDisk {
-  name: string;
-  devno: number;
-  /** 0n on kernels without it (before 5.15). */
-  diskseq: bigint;
-  sizeBytes: number;
-  /** Of the queue: what a request is a multiple of. */
-  logicalBlockBytes: number;
-  readOnly: boolean;
-  partitions: string[];
+export interface SysfsDisk extends BlockDisk {
   /** Names of the disks and partitions that it stands on; empty: on none. */
   slaves: string[];
 }
 
-const SECTOR_BYTES = 512;
 /** Where the link of a virtual disk in /sys/block leads. */
 const VIRTUAL = '/devices/virtual/block/';
 /** More than the kernel lets anybody stack (its own stack would end before). */
@@ -35,18 +25,8 @@ export function listStacked(): string[] {
 /** Undefined if there is no such disk (any more), or none that is virtual. */
 export function readDisk(name: string): SysfsDisk | undefined {
   if (!isDiskName(name) || !isVirtual(name)) return undefined;
-  const devno = parseDevno(readBlock(name, 'dev'));
-  if (devno === undefined) return undefined;
-  return {
-    name,
-    devno,
-    diskseq: BigInt(readBlock(name, 'diskseq') || '0'),
-    sizeBytes: Number(readBlock(name, 'size')) * SECTOR_BYTES,
-    logicalBlockBytes: Number(readBlock(name, 'queue/logical_block_size')),
-    readOnly: readBlock(name, 'ro') === '1',
-    partitions: listBlock(name).filter((child) => child.startsWith(`${name}p`)),
-    slaves: slavesOf(name),
-  };
+  const disk = readBlockDisk(name);
+  return disk && { ...disk, slaves: slavesOf(name) };
 }
 
 /** Undefined if there is none of that number (any more). */

@@ -1,17 +1,9 @@
 /** Loop devices as sysfs shows them (Documentation/ABI/testing/sysfs-block, sysfs-block-loop). */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseDevno } from './devno.js';
-import { listBlock, readBlock, SYSFS_BLOCK } from './sysfs-block.js';
+import { type BlockDisk, partitionsOf, readBlock, readBlockDisk, SYSFS_BLOCK } from './sysfs-block.js';
 
-export interface SysfsLoop {
-  name: string;
-  devno: number;
-  /** 0n on kernels without it (before 5.15). */
-  diskseq: bigint;
-  sizeBytes: number;
-  /** Of the queue: what a request is a multiple of. */
-  logicalBlockBytes: number;
-  readOnly: boolean;
+export interface SysfsLoop extends BlockDisk {
   /** Nothing is attached: null. */
   backing: {
     /** Empty where it does not fit into a page: sysfs does not tell it then. */
@@ -22,10 +14,7 @@ export interface SysfsLoop {
     partscan: boolean;
     dio: boolean;
   } | null;
-  partitions: string[];
 }
-
-const SECTOR_BYTES = 512;
 
 /** In the order of their numbers. */
 export function listLoops(): SysfsLoop[] {
@@ -38,18 +27,8 @@ export function listLoops(): SysfsLoop[] {
 /** Undefined if there is no such device (any more). */
 export function readLoop(name: string): SysfsLoop | undefined {
   if (!/^loop\d{1,7}$/.test(name)) return undefined;
-  const devno = parseDevno(readBlock(name, 'dev'));
-  if (devno === undefined) return undefined;
-  return {
-    name,
-    devno,
-    diskseq: BigInt(readBlock(name, 'diskseq') || '0'),
-    sizeBytes: Number(readBlock(name, 'size')) * SECTOR_BYTES,
-    logicalBlockBytes: Number(readBlock(name, 'queue/logical_block_size')),
-    readOnly: readBlock(name, 'ro') === '1',
-    backing: readBacking(name),
-    partitions: listBlock(name).filter((child) => child.startsWith(`${name}p`)),
-  };
+  const disk = readBlockDisk(name);
+  return disk && { ...disk, backing: readBacking(name) };
 }
 
 /** Whether a file is attached: the folder is there from LOOP_CONFIGURE to the last moment of a detachment. */
@@ -63,7 +42,7 @@ export function nodesOf(name: string): Map<string, number> {
   const disk = parseDevno(readBlock(name, 'dev'));
   if (disk === undefined) return nodes;
   nodes.set(name, disk);
-  for (const child of listBlock(name).filter((each) => each.startsWith(`${name}p`))) {
+  for (const child of partitionsOf(name)) {
     const devno = parseDevno(readBlock(name, `${child}/dev`));
     if (devno !== undefined) nodes.set(child, devno);
   }
