@@ -36,9 +36,9 @@ export function openNodeHiding(native: NativeAddon, options: NodeHidingOptions):
   // What it takes away it must be able to put back.
   if (hides) devtmpfs.check();
   const records = openNodeRecords(statePath);
-  // Of a device without a file nobody reads anything, and the host may be given its number at any time (LOOP_CTL_GET_FREE).
   const hiddenOwners: readonly OwnerClass[] =
     config.hide.scope === 'container' ? ['userns', 'container'] : ['userns'];
+  // Of a device without a file nobody reads anything, and the host may be given its number at any time (LOOP_CTL_GET_FREE).
   const isHidden = (disk: string): boolean => {
     if (options.filterMode() !== 'hide' || !isBound(disk)) return false;
     return hiddenOwners.includes(ownerOf(readOwner(owners, nodesOf(disk).get(disk) ?? 0), true).class);

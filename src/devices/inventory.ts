@@ -4,8 +4,8 @@ import type { UsernsEntry } from '../kernel/abi.js';
 import type { BpfMap, NativeAddon } from '../kernel/native.js';
 import { isLoop } from './devno.js';
 import { diskOf, readDisk, type SysfsDisk } from './disks.js';
-import { isContainerInUse, isInUse, type NamespaceUse, type NamespaceWalk } from './namespace-use.js';
-import { populatedPidNamespaces } from './namespaces.js';
+import { isInUse, type NamespaceUse, type NamespaceWalk } from './namespace-use.js';
+import { livingUserNamespaces, populatedPidNamespaces } from './namespaces.js';
 import { isOwned, ownerClass, ownerOf, readOwners, readUserNamespaces } from './owners.js';
 import type { Registry } from './registry.js';
 import { listLoops, readLoop, type SysfsLoop } from './sysfs.js';
@@ -23,7 +23,7 @@ export interface Inventory {
   ownership(): Ownership;
 }
 
-/** Whether a user namespace is in use, by its id among those that are known. */
+/** Whether a user namespace is in use, by its id among those that are known, which are the same each time. */
 export type IsNamespaceInUse = (id: bigint, known: ReadonlyMap<bigint, UsernsEntry>) => boolean;
 
 /** Of what the host is asked. */
@@ -58,10 +58,15 @@ export function thisHost(
         pids = undefined;
       }
       const latest = walk;
+      let containers: Set<bigint> | undefined;
       return (id, known) => {
-        if (ownerClass(id) !== 'container') return isInUse(known.get(id), latest);
+        const entry = known.get(id);
+        if (ownerClass(id) !== 'container') return isInUse(entry, latest);
+        // A rootful container is its pid namespace, which ends with its first process, and lets nobody in again.
+        if (entry === undefined || entry.firstSeenBootNs >= latest.startBootNs) return true;
         pids ??= populatedPidNamespaces(native);
-        return isContainerInUse(id, known, latest, pids);
+        containers ??= livingUserNamespaces(known, new Set(), pids);
+        return containers.has(id);
       };
     },
   };

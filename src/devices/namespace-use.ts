@@ -4,7 +4,6 @@
  */
 import { readNamespaceWalk, type UsernsEntry } from '../kernel/abi.js';
 import type { BpfLink, NativeAddon } from '../kernel/native.js';
-import { ownerClass } from './owners.js';
 
 /** When a walk over the kernel's tasks and namespaces began, on CLOCK_BOOTTIME, and whether it saw all of them. */
 export interface NamespaceWalk {
@@ -48,23 +47,4 @@ function isComplete(users: BpfLink): boolean {
 export function isInUse(entry: UsernsEntry | undefined, { startBootNs, complete }: NamespaceWalk): boolean {
   if (entry === undefined || !complete || entry.level === 0 || entry.address === 0n) return true;
   return entry.usedBootNs >= startBootNs || entry.firstSeenBootNs >= startBootNs;
-}
-
-/**
- * The same of a rootful container, which is its pid namespace: that ends with its first process, and nobody gets in again. `populated`: the
- * inums of those that have a process, found after the walk began. A number that is used again is the newest one's.
- */
-export function isContainerInUse(
-  id: bigint,
-  known: ReadonlyMap<bigint, UsernsEntry>,
-  { startBootNs }: NamespaceWalk,
-  populated: ReadonlySet<number>,
-): boolean {
-  const entry = known.get(id);
-  if (entry === undefined || entry.firstSeenBootNs >= startBootNs) return true;
-  if (!populated.has(entry.inum)) return false;
-  for (const [other, { inum, firstSeenBootNs }] of known)
-    if (inum === entry.inum && firstSeenBootNs > entry.firstSeenBootNs && ownerClass(other) === 'container')
-      return false;
-  return true;
 }
