@@ -41,37 +41,24 @@ test('a user namespace that something can still get into is no orphan’s', asyn
   const image = tempImage(t);
   const agent = await startReaper(t, 'detach-and-remove');
   const binds = tempFolder(t);
+  const byAttacker = (script: string) => async (pid: number) => {
+    const keeper = startAttacker(t, `${script}\nsay("kept")\nwait_for_test()`, pid);
+    await keeper.says();
+    return keeper.kill;
+  };
   const keepers: { why: string; keep: (pid: number) => Promise<() => Promise<unknown>> }[] = [
     {
       why: 'an open descriptor of it',
-      async keep(pid) {
-        const keeper = startAttacker(
-          t,
-          'os.open(f"/proc/{sys.argv[1]}/ns/user", os.O_RDONLY)\nsay("kept")\nwait_for_test()',
-          pid,
-        );
-        await keeper.says();
-        return keeper.kill;
-      },
+      keep: byAttacker('os.open(f"/proc/{sys.argv[1]}/ns/user", os.O_RDONLY)'),
     },
     {
       why: 'a descriptor on its way through a socket that nobody reads',
-      async keep(pid) {
-        const keeper = startAttacker(
-          t,
-          `
+      keep: byAttacker(`
 import array, socket
 here, there = socket.socketpair()
 descriptor = os.open(f"/proc/{sys.argv[1]}/ns/user", os.O_RDONLY)
 here.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))])
-os.close(descriptor)
-say("kept")
-wait_for_test()`,
-          pid,
-        );
-        await keeper.says();
-        return keeper.kill;
-      },
+os.close(descriptor)`),
     },
     {
       why: 'a bind mount of it',
@@ -91,15 +78,7 @@ wait_for_test()`,
     },
     {
       why: 'a process in a namespace below it',
-      async keep(pid) {
-        const child = startAttacker(
-          t,
-          'enter_userns_of(int(sys.argv[1]))\nenter_new_userns()\nsay("below")\nwait_for_test()',
-          pid,
-        );
-        await child.says();
-        return child.kill;
-      },
+      keep: byAttacker('enter_userns_of(int(sys.argv[1]))\nenter_new_userns()'),
     },
   ];
   for (const [at, { why, keep }] of keepers.entries())
