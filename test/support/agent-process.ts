@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { createControlClient } from '../../src/web/control-client.js';
-import { defer } from './defer.js';
+import { defer, type Scope } from './defer.js';
 import { ask as httpGet } from './http-get.js';
 import { command, type Outcome } from './shell.js';
 import { tempFolder } from './temp-folder.js';
@@ -37,6 +36,7 @@ export interface AgentProcess {
   metrics(): Promise<Map<string, number>>;
   /** Everything the agent wrote to stderr. */
   log(): string;
+  isRunning(): boolean;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -46,7 +46,7 @@ export interface AgentEnvironment {
 }
 
 /** For agents that follow each other on the same pins. All traces are gone after the test. */
-export function agentEnvironment(t: TestContext, more: NodeJS.ProcessEnv = {}): AgentEnvironment {
+export function agentEnvironment(t: Scope, more: NodeJS.ProcessEnv = {}): AgentEnvironment {
   const environment = environmentIn(tempFolder(t), more);
   defer(t, async () => {
     const { code, stderr } = await command(process.execPath, [MAIN, 'uninstall'], environment.env);
@@ -74,7 +74,7 @@ export function environmentIn(folder: string, more: NodeJS.ProcessEnv = {}): Age
 }
 
 /** Starts an agent and kills it after so many milliseconds, however far it has come by then. It must not have ended by itself. */
-export async function killInStart(t: TestContext, { env }: AgentEnvironment, afterMs: number): Promise<void> {
+export async function killInStart(t: Scope, { env }: AgentEnvironment, afterMs: number): Promise<void> {
   const child = spawn(process.execPath, [MAIN, 'run', '--json'], {
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -96,7 +96,7 @@ export async function killInStart(t: TestContext, { env }: AgentEnvironment, aft
 
 /** After the test: no record was lost, and the agent stops well. */
 export async function startAgent(
-  t: TestContext,
+  t: Scope,
   environment = agentEnvironment(t),
   main = MAIN,
   /** Words before the agent's command, which end in running it: `unshare -m …`. */
@@ -117,15 +117,16 @@ export async function startAgent(
     stderr += chunk.toString();
   });
   const exited = exitOf(child);
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   defer(t, async () => {
     // One that never greeted, too.
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    if (isRunning()) child.kill('SIGKILL');
     await exited;
   });
   const status = await eventually(
     'the agent greets',
     () => {
-      if (child.exitCode !== null || child.signalCode !== null)
+      if (!isRunning())
         throw new Error(`the agent ended with ${child.exitCode ?? child.signalCode}: ${stderr}`);
       return stdout.includes('\n') && (JSON.parse(stdout) as { metricsUrl: string });
     },
@@ -160,6 +161,7 @@ export async function startAgent(
     ask: (name) => control.request('GET', `/api/v1/${name}`),
     metrics,
     log: () => stderr,
+    isRunning,
     async settle() {
       // A scrape reads the ring to its end; the lines of a batch are then written, and its room released.
       await eventually('the log is complete', async () => {
@@ -174,7 +176,7 @@ export async function startAgent(
     },
   };
   defer(t, async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (!isRunning()) return;
     const drops = [...(await metrics())].filter(
       ([name, value]) => name.startsWith('loopwarden_drops_total') && value > 0,
     );

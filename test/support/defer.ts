@@ -1,10 +1,14 @@
-import type { TestContext } from 'node:test';
 import { type Cleanup, createCleanup } from '../../src/cleanup.js';
 
-const cleanups = new WeakMap<TestContext, Cleanup>();
+/** What something lasts for: a test (node:test's TestContext), or a scope of createScope. */
+export interface Scope {
+  after(undo: () => Promise<void>): void;
+}
+
+const cleanups = new WeakMap<Scope, Cleanup>();
 
 /** Undoes something after the test, the last thing first: node:test's own `after` goes from the first to the last. */
-export function defer(t: TestContext, undo: () => unknown): void {
+export function defer(t: Scope, undo: () => unknown): void {
   let cleanup = cleanups.get(t);
   if (cleanup === undefined) {
     cleanup = createCleanup();
@@ -14,4 +18,10 @@ export function defer(t: TestContext, undo: () => unknown): void {
   cleanup.add(async () => {
     await undo();
   });
+}
+
+/** For what outlasts a test. */
+export function createScope(): { scope: Scope; end(): Promise<void> } {
+  const { add, run } = createCleanup();
+  return { scope: { after: add }, end: run };
 }

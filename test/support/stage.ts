@@ -2,36 +2,24 @@
  * What stands around an attack of test/bypass: an agent, a listener as the host's udev is one, and a device of the
  * host's, whose events must arrive whatever the attacker does.
  */
+import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { TestContext } from 'node:test';
-import {
-  type AgentEnvironment,
-  type AgentProcess,
-  type AuditLine,
-  agentEnvironment,
-  environmentIn,
-  startAgent,
-} from './agent-process.js';
-import { defer } from './defer.js';
+import { after, type TestContext } from 'node:test';
+import { type AgentProcess, type AuditLine, agentEnvironment, startAgent } from './agent-process.js';
+import { createScope, defer } from './defer.js';
 import { tempImage } from './image.js';
 import { ioctls, LOOP_CTL_ADD } from './ioctl.js';
 import { startMonitor, type Uevent } from './monitor.js';
 import { removeDevice } from './remove-device.js';
 import { command, host } from './shell.js';
-import { tempFolder } from './temp-folder.js';
 import { startUdevd } from './udevd.js';
 import { eventually } from './wait.js';
 
 /** The host's own. */
 const WITNESS = 35_000;
-/**
- * For emulated machines, where loading programs takes longer than most tests: one stage leaves its pinned programs to the next, as
- * an agent does that is started again. Nothing else is left: a stage takes its devices away.
- */
-const SHARED_PINS = process.env.LOOPWARDEN_TEST_STAGE_PINS;
-
 export interface Stage {
+  /** Its log begins with the stage. */
   agent: AgentProcess;
   /** A file to attach. */
   image: string;
@@ -48,23 +36,61 @@ export interface Stage {
 
 export interface StageOptions {
   udevd?: boolean;
-  /** Of the agent, which then has programs of its own. */
+  /** Of the agent. */
   env?: NodeJS.ProcessEnv;
-  /** Counters begin at 0: programs of its own. */
+  /** An agent of the stage's own, whose counters begin at 0. */
   own?: boolean;
 }
 
-function stageEnvironment(t: TestContext): AgentEnvironment {
-  if (SHARED_PINS === undefined) return agentEnvironment(t);
-  return environmentIn(tempFolder(t), { LOOPWARDEN_PINS_PATH: SHARED_PINS });
+interface Standing {
+  words: string;
+  agent: AgentProcess;
+  end(): Promise<void>;
+}
+
+/** The last stage's agent, for those after it that ask for the same one: emulated machines take longer to start it than for most attacks. */
+let standing: Standing | undefined;
+const endStanding = async (): Promise<void> => {
+  const ending = standing;
+  standing = undefined;
+  await ending?.end();
+};
+after(endStanding);
+
+async function standingAgent(env: NodeJS.ProcessEnv): Promise<AgentProcess> {
+  const words = JSON.stringify(env);
+  if (standing?.words === words && standing.agent.isRunning()) return standing.agent;
+  await endStanding();
+  const { scope, end } = createScope();
+  try {
+    const agent = await startAgent(scope, agentEnvironment(scope, env));
+    standing = { words, agent, end };
+    return agent;
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+async function ownAgent(t: TestContext, env: NodeJS.ProcessEnv): Promise<AgentProcess> {
+  await endStanding();
+  return startAgent(t, agentEnvironment(t, env));
 }
 
 export async function setStage(
   t: TestContext,
-  { udevd = false, env, own = env !== undefined }: StageOptions = {},
+  { udevd = false, env = {}, own = false }: StageOptions = {},
 ): Promise<Stage> {
-  if (udevd) await startUdevd(t);
-  const agent = await startAgent(t, own ? agentEnvironment(t, env) : stageEnvironment(t));
+  const running = own ? await ownAgent(t, env) : await standingAgent(env);
+  defer(t, () => assert.ok(running.isRunning(), `the agent has ended: ${running.log()}`));
+  if (udevd) {
+    await startUdevd(t);
+    // From here on the filter is on its socket.
+    await running.ask('receivers');
+  }
+  await running.settle();
+  const linesBefore = running.audit().length;
+  const agent: AgentProcess = { ...running, audit: () => running.audit().slice(linesBefore) };
   const image = tempImage(t);
   const device = (number: number): string => {
     const path = `/dev/loop${number}`;

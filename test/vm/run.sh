@@ -56,7 +56,7 @@ for source in test/support/*.c; do
 	gcc -O2 -pthread -Wall -Wextra -Werror -o ".cache/vm/tools/$(basename "$source" .c)" "$source"
 done
 node_modules/.bin/tsx test/vm/build-variant.ts .cache/vm/variant
-node_modules/.bin/esbuild test/kernel/*.test.ts test/bypass/*.test.ts test/programs/uevent-fuzz.test.ts --bundle --platform=node --format=esm --packages=external \
+node_modules/.bin/esbuild test/kernel/*.test.ts test/bypass/*.test.ts test/programs/uevent-fuzz.test.ts --bundle --platform=node --format=esm --packages=external --splitting \
 	--outbase=test --outdir=.cache/vm/tests --log-level=warning
 
 # To ask it there takes a minute.
@@ -93,7 +93,7 @@ run_machine() {
 		LOOPWARDEN_TEST_STACK_CYCLES=${LOOPWARDEN_TEST_STACK_CYCLES:-10} \
 		LOOPWARDEN_TEST_KILLS=${LOOPWARDEN_TEST_KILLS:-2} LOOPWARDEN_TEST_UPGRADES=${LOOPWARDEN_TEST_UPGRADES:-2} \
 		LOOPWARDEN_TEST_CLANG=$clang LOOPWARDEN_TEST_TOOLS=$PWD/.cache/vm/tools LOOPWARDEN_TEST_VARIANT=$PWD/.cache/vm/variant \
-		LOOPWARDEN_TEST_BUNDLES=$PWD/.cache/vm/tests LOOPWARDEN_TEST_STAGE_PINS=/sys/fs/bpf/loopwarden-stage \
+		LOOPWARDEN_TEST_BUNDLES=$PWD/.cache/vm/tests \
 		bash test/vm/boot.sh "$kernel" "$lsm" "$console" "bash scripts/test.sh '${pattern:-$(pattern_for "$kernel" "$lsm")}'" 2>&1 |
 		tee "$output" | label "$name" || code=$?
 	counts=$(grep -aoE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$output" | tail -n 1 || true)
