@@ -8,7 +8,6 @@ import type { Logger } from 'pino';
 import { createAggregatePath } from './aggregate-path.js';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
-import { receiverRulesOf } from './config/receiver-rule.js';
 import { createDeviceMaker } from './devices/device-making.js';
 import { loopName } from './devices/devno.js';
 import { createInventory, thisHost } from './devices/inventory.js';
@@ -16,7 +15,6 @@ import { openNamespaceUse } from './devices/namespace-use.js';
 import { openOpeners } from './devices/openers.js';
 import { creatorOf, readOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
-import { adoptStacks, leftDisks, releaseStacks } from './devices/stacks.js';
 import { listLoops, triggerUevent } from './devices/sysfs.js';
 import { isAttachmentUnseen, showDevice } from './devices/unseen-device.js';
 import { reasonOf } from './errors.js';
@@ -25,13 +23,12 @@ import { openAccounts } from './events/accounts.js';
 import { measureAggregateGap, openAggregates } from './events/aggregates.js';
 import type { DecodedBatch } from './events/decode.js';
 import { type Gap, measureGap, openEventRing } from './events/ring.js';
+import { createHousekeeping } from './housekeeping.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
-import { cgroupPathsOf } from './identity/process-cgroup.js';
 import { createContainerResolver } from './identity/resolver.js';
 import { dropCapabilities, NODE_CAPABILITIES } from './kernel/capabilities.js';
 import { readDrops } from './kernel/counters.js';
-import { openFilter } from './kernel/filter.js';
 import { HOOK_NAMES } from './kernel/hooks.js';
 import { HELD_ITERATOR, OPENERS_ITERATOR, USERS_ITERATOR } from './kernel/iterators.js';
 import { openKernelSide } from './kernel/kernel-side.js';
@@ -39,20 +36,18 @@ import { LISTENER_PROGRAM } from './kernel/listener.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
 import { checkRoot } from './kernel/permission.js';
 import { raisePriority } from './kernel/priority.js';
-import { openProcesses, PROCESS_ITERATOR } from './kernel/processes.js';
-import { PROGRAM_ITERATOR } from './kernel/program-names.js';
 import { RECEIVER_CLASSES } from './kernel/receiver-class.js';
-import { openReceivers, RECEIVER_ITERATOR } from './kernel/receivers.js';
 import { loopPartShift } from './kernel/settings.js';
 import { type Loading, loadKernelSide, waitUntilLoadable } from './kernel-loading.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
 import { openNodeHiding } from './node-hiding.js';
 import type { PassedListener } from './notify/passed-listener.js';
-import { createAllowList } from './policy/allow-list.js';
 import { type HandOver, handOversOfScope } from './policy/hand-over.js';
 import { isUdevFiltered } from './policy/udev-cookie.js';
+import { createReadiness } from './readiness.js';
 import { createReaper } from './reaper.js';
+import { openReceiverSide } from './receiver-side.js';
 import { createActivity } from './sinks/activity.js';
 import { openAuditSink } from './sinks/audit-sink.js';
 import { createAuditTrail } from './sinks/audit-trail.js';
@@ -159,7 +154,6 @@ async function assemble(parts: Parts): Promise<Agent> {
   const { gates, iterators, pins } = kernel;
   const partShift = loopPartShift();
   const owners = kernel.map('owners');
-  const stacks = { owners, disks: kernel.map('disks'), stackLinks: kernel.map('stack_links') };
   const registry = createRegistry(partShift);
   const containers = createContainerResolver({
     native,
@@ -180,50 +174,25 @@ async function assemble(parts: Parts): Promise<Agent> {
     containers,
     thisHost(namespaceUse, native),
   );
-  const delivery = () =>
-    kernel.link('uevent_delivery').place === 'receivers' ? gates.program('uevent_delivery_socket') : null;
-  const receivers = openReceivers(native, {
-    iterator: iterators[RECEIVER_ITERATOR],
-    programIterator: iterators[PROGRAM_ITERATOR],
-    delivery,
-    allowedCookies: kernel.map('allowed_receivers'),
-    containers: kernel.map('receiver_containers'),
-    placeOf: (entry) => containers.containerOf(entry),
-    ruleFor: (entry) =>
-      // Without a rule nobody's cgroup needs to be looked up.
-      rules.length === 0
-        ? undefined
-        : allowList.ruleFor({
-            ...entry,
-            container: containers.containerOf(entry),
-            cgroups: () => cgroupPathsOf(native, entry) ?? [],
-          }),
-    own: () => kernel.listener,
-    filtering: () => filter.mode() !== 'off',
-    networkNamespace: kernel.networkNamespace,
+  const { receivers, processes, filter } = openReceiverSide(native, {
+    config,
+    kernel,
+    containers,
+    log,
+    cleanup,
   });
-  cleanup.add(() => receivers.close());
-  const processes = openProcesses(iterators[PROCESS_ITERATOR]);
-  cleanup.add(() => processes.close());
-  const rules = config.receivers.allow.flatMap((text) => receiverRulesOf(text));
-  const allowList = createAllowList({
-    rules,
-    runsExecutable: (pid, path) => native.runsExecutable(pid, path),
-    usernsOf: processes.usernsOf,
-  });
-  const filter = openFilter(native, {
-    settings: kernel.map('settings'),
-    announcements: kernel.map('receiver_events'),
-    delivery,
+  const unreadyReasons = createReadiness({
+    kernel,
     receivers,
-    hooks: kernel,
-    onOutcome: (outcome) => log.debug(outcome, 'a receiver has appeared'),
+    filterMode: filter.mode,
+    configured: config.filter.mode,
+    hasStarted: () => started,
   });
-  cleanup.add(() => filter.close());
   const nodes = openNodeHiding(native, { config, owners, filterMode: filter.mode, log });
   cleanup.add(() => nodes.close());
   const ring = openEventRing(native, kernel.map('events'), onBatch);
   cleanup.add(() => ring.close());
+  const isRingRead = (): boolean => ring.stats().unreadBytes === 0;
 
   const accounts = openAccounts({
     recordSeq: kernel.map('record_seq'),
@@ -262,7 +231,6 @@ async function assemble(parts: Parts): Promise<Agent> {
     },
   });
 
-  const drops = (): Record<string, number> => readDrops(kernel.map('drop_counts'));
   const api = createAgentApi({
     loaded,
     inventory,
@@ -309,7 +277,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     auditLines,
     outputs: config.audit.outputs,
     outputCounts: auditLog.outputCounts,
-    records: () => accounts.check(() => ring.stats().unreadBytes === 0),
+    records: () => accounts.check(isRingRead),
     filterMode: filter.mode,
     loopfs: createStatisticsReader(config.loopfs.socket),
     hostAccesses,
@@ -374,9 +342,16 @@ async function assemble(parts: Parts): Promise<Agent> {
   );
   log.info({ left }, 'capabilities given up');
   nodes.settleAll();
-  let dropsSeen = 0;
-  let unaccountedSeen = 0;
-  let pinsMissed = false;
+  const keepHouse = createHousekeeping({
+    native,
+    kernel,
+    filter,
+    accounts,
+    isRingRead,
+    pinsPath: config.pins.path,
+    tellHost,
+    log,
+  });
   const housekeeping = setInterval(keepHouse, config.receivers.scan_interval_ms);
   cleanup.add(() => clearInterval(housekeeping));
   started = true;
@@ -436,51 +411,15 @@ async function assemble(parts: Parts): Promise<Agent> {
 
   function handOver({ device: { name }, action }: HandOver): void {
     log.info({ device: name, action }, 'handed over to the host');
-    handToHost(name, action);
+    tellHost(name, action);
   }
 
-  function handToHost(name: string, action: 'add' | 'change'): void {
+  function tellHost(name: string, action: 'add' | 'change'): void {
     try {
       triggerUevent(name, action);
     } catch (error) {
       // Removed meanwhile: then the host has nothing to be told.
       log.warn({ err: error, device: name }, 'hand-over');
-    }
-  }
-
-  function keepHouse(): void {
-    filter.refresh();
-    keepStacks();
-    const { unaccounted } = accounts.check(() => ring.stats().unreadBytes === 0);
-    if (unaccounted > unaccountedSeen)
-      log.error({ unaccounted: unaccounted - unaccountedSeen }, 'records are unaccounted for');
-    unaccountedSeen = unaccounted;
-    if (!pins.arePresent() && !pinsMissed) {
-      pinsMissed = true;
-      log.error(
-        { path: config.pins.path },
-        'the pins are gone: nothing would outlive this agent; restart it',
-      );
-    }
-    const dropped = drops();
-    const all = Object.values(dropped).reduce((sum, count) => sum + count, 0);
-    if (all > dropsSeen) log.error({ lost: all - dropsSeen, ...dropped }, 'records were lost');
-    dropsSeen = all;
-  }
-
-  /** Where no hook tells of it, what is put on what; everywhere, what has passed to the host by that. */
-  function keepStacks(): void {
-    const { bootNs } = native.clocks();
-    if (kernel.link('disk_stacking').place === 'agent') {
-      releaseStacks(stacks, bootNs);
-      adoptStacks(stacks);
-    }
-    for (const { name, action } of leftDisks(owners, bootNs)) {
-      log.info(
-        { device: name, action },
-        'on no device of a user namespace any more: handed over to the host',
-      );
-      handToHost(name, action);
     }
   }
 
@@ -491,26 +430,6 @@ async function assemble(parts: Parts): Promise<Agent> {
     gapRecords += gap.records;
     log.error(gap, 'records of another version cannot be read: a gap');
     trail.recordAgent('gap', { gap });
-  }
-
-  function unreadyReasons(): string[] {
-    const missing = HOOK_NAMES.filter(
-      (name) => !kernel.outcomes.get(name)?.some((outcome) => outcome.state === 'attached'),
-    );
-    const bare = receivers.list().filter((receiver) => receiver.class === 'unfiltered');
-    return [
-      ...(started ? [] : ['starting']),
-      ...(started && !pins.arePresent() ? ['the pins are gone: is bpffs unmounted?'] : []),
-      ...missing
-        .filter((name) => name !== 'uevent_delivery' || filter.mode() !== 'off')
-        .map((name) => `hook ${name} is not attached`),
-      ...(filter.mode() === config.filter.mode
-        ? []
-        : [`filter is ${filter.mode()}, the config says ${config.filter.mode}`]),
-      ...(filter.mode() === 'off'
-        ? []
-        : bare.map(({ pid, why }) => `receiver of process ${pid} is unfiltered: ${why}`)),
-    ];
   }
 
   function status(): AgentStatus {
@@ -527,7 +446,7 @@ async function assemble(parts: Parts): Promise<Agent> {
         class: each,
         count: receivers.list().filter((receiver) => receiver.class === each).length,
       })),
-      drops: drops(),
+      drops: readDrops(kernel.map('drop_counts')),
       auditLines: auditLines(),
     };
   }
