@@ -1,8 +1,7 @@
 /** `udevadm monitor -k -p`: what a receiver of the host hears. */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import type { TestContext } from 'node:test';
-import { defer } from './defer.js';
+import { defer, type Scope } from './defer.js';
 import { eventually } from './wait.js';
 
 export type Uevent = Record<string, string>;
@@ -18,11 +17,13 @@ export interface Monitor {
   stop(): Promise<void>;
 }
 
+/** Of loop devices, their partitions and their bdi. */
+export const LOOP_PATH = /\/block\/loop|\/bdi\/7:/;
 /** Any device of the host that has nothing to do with loop. */
 const MARKER = { file: '/sys/class/mem/null/uevent', path: '/devices/virtual/mem/null' };
 
 /** `executable`: a copy of udevadm, to be told apart on the allow-list. */
-export async function startMonitor(t: TestContext, executable = 'udevadm'): Promise<Monitor> {
+export async function startMonitor(t: Scope, executable = 'udevadm'): Promise<Monitor> {
   const child = spawn('stdbuf', ['-oL', executable, 'monitor', '-k', '-p'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -50,7 +51,7 @@ export async function startMonitor(t: TestContext, executable = 'udevadm'): Prom
   return {
     pid: child.pid ?? 0,
     events,
-    loopEvents: () => events().filter((event) => /\/block\/loop|\/bdi\/7:/.test(event.DEVPATH ?? '')),
+    loopEvents: () => events().filter(({ DEVPATH = '' }) => LOOP_PATH.test(DEVPATH)),
     async catchUp() {
       const before = markers();
       writeFileSync(MARKER.file, 'change');

@@ -6,18 +6,21 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { after, type TestContext } from 'node:test';
+import { loadNative } from '../../src/kernel/native.js';
 import { type AgentProcess, type AuditLine, agentEnvironment, startAgent } from './agent-process.js';
-import { createScope, defer } from './defer.js';
+import { createScope, defer, type Scope } from './defer.js';
 import { tempImage } from './image.js';
-import { ioctls, LOOP_CTL_ADD } from './ioctl.js';
-import { startMonitor, type Uevent } from './monitor.js';
+import { LOOP_CTL_ADD } from './ioctl.js';
+import { LOOP_PATH, type Monitor, startMonitor, type Uevent } from './monitor.js';
 import { removeDevice } from './remove-device.js';
 import { command, host } from './shell.js';
 import { startUdevd } from './udevd.js';
 import { eventually } from './wait.js';
 
-/** The host's own. */
+/** The host's own, which none of the tests uses otherwise. */
 const WITNESS = 35_000;
+const WITNESS_PATH = `/devices/virtual/block/loop${WITNESS}`;
+
 export interface Stage {
   /** Its log begins with the stage. */
   agent: AgentProcess;
@@ -42,55 +45,64 @@ export interface StageOptions {
   own?: boolean;
 }
 
+/** What stays from one stage to the next. */
 interface Standing {
-  words: string;
   agent: AgentProcess;
-  end(): Promise<void>;
+  monitor: Monitor;
 }
 
-/** The last stage's agent, for those after it that ask for the same one: emulated machines take longer to start it than for most attacks. */
-let standing: Standing | undefined;
-const endStanding = async (): Promise<void> => {
-  const ending = standing;
-  standing = undefined;
+async function stand(t: Scope, env: NodeJS.ProcessEnv): Promise<Standing> {
+  const agent = await startAgent(t, agentEnvironment(t, env));
+  defer(t, () => removeDevice(WITNESS));
+  loadNative().ioctl('/dev/loop-control', LOOP_CTL_ADD, WITNESS);
+  return { agent, monitor: await startMonitor(t) };
+}
+
+/** The last stage's, for those after it that ask for the same agent: emulated machines take longer to start one than for most attacks. */
+let last: { words: string; standing: Standing; end(): Promise<void> } | undefined;
+const endLast = async (): Promise<void> => {
+  const ending = last;
+  last = undefined;
   await ending?.end();
 };
-after(endStanding);
+after(endLast);
 
-async function standingAgent(env: NodeJS.ProcessEnv): Promise<AgentProcess> {
+async function standAsLast(env: NodeJS.ProcessEnv): Promise<Standing> {
   const words = JSON.stringify(env);
-  if (standing?.words === words && standing.agent.isRunning()) return standing.agent;
-  await endStanding();
+  if (last?.words === words && last.standing.agent.isRunning()) return last.standing;
+  await endLast();
   const { scope, end } = createScope();
   try {
-    const agent = await startAgent(scope, agentEnvironment(scope, env));
-    standing = { words, agent, end };
-    return agent;
+    const standing = await stand(scope, env);
+    last = { words, standing, end };
+    return standing;
   } catch (error) {
     await end();
     throw error;
   }
 }
 
-async function ownAgent(t: TestContext, env: NodeJS.ProcessEnv): Promise<AgentProcess> {
-  await endStanding();
-  return startAgent(t, agentEnvironment(t, env));
+async function standAlone(t: TestContext, env: NodeJS.ProcessEnv): Promise<Standing> {
+  await endLast();
+  return stand(t, env);
 }
 
 export async function setStage(
   t: TestContext,
   { udevd = false, env = {}, own = false }: StageOptions = {},
 ): Promise<Stage> {
-  const running = own ? await ownAgent(t, env) : await standingAgent(env);
-  defer(t, () => assert.ok(running.isRunning(), `the agent has ended: ${running.log()}`));
+  const { agent, monitor } = own ? await standAlone(t, env) : await standAsLast(env);
+  defer(t, () => assert.ok(agent.isRunning(), `the agent has ended: ${agent.log()}`));
   if (udevd) {
     await startUdevd(t);
     // From here on the filter is on its socket.
-    await running.ask('receivers');
+    await agent.ask('receivers');
   }
-  await running.settle();
-  const linesBefore = running.audit().length;
-  const agent: AgentProcess = { ...running, audit: () => running.audit().slice(linesBefore) };
+  await agent.settle();
+  await monitor.catchUp();
+  const [linesBefore, eventsBefore] = [agent.audit().length, monitor.events().length];
+  const audit = (): AuditLine[] => agent.audit().slice(linesBefore);
+  const events = (): Uevent[] => monitor.events().slice(eventsBefore);
   const image = tempImage(t);
   const device = (number: number): string => {
     const path = `/dev/loop${number}`;
@@ -100,32 +112,24 @@ export async function setStage(
     });
     return path;
   };
-  const witness = basename(device(WITNESS));
-  await host(ioctls('/dev/loop-control', [[LOOP_CTL_ADD, WITNESS]]));
-  const monitor = await startMonitor(t);
-  const heard = (): string[] => monitor.loopEvents().map(words);
-  const isWitness = (event: string): boolean =>
-    event.endsWith(` ${witness}`) || event.endsWith(`:${WITNESS}`);
+  const ofWitness = (): number => events().filter(({ DEVPATH }) => DEVPATH === WITNESS_PATH).length;
   return {
-    agent,
+    agent: { ...agent, audit },
     image,
     device,
     async ioctls(of) {
       await agent.settle();
-      return agent
-        .audit()
-        .filter((line) => line.kind === 'ioctl' && (of === undefined || `/dev/${line.device?.name}` === of));
+      return audit().filter(
+        (line) => line.kind === 'ioctl' && (of === undefined || `/dev/${line.device?.name}` === of),
+      );
     },
-    async hostHears(about) {
-      const before = heard().filter(isWitness).length;
-      writeFileSync(`/sys/block/${witness}/uevent`, 'change');
-      await eventually('the host hears of its own device', () => heard().filter(isWitness).length > before);
-      return about
-        ? monitor
-            .events()
-            .filter(({ DEVPATH = '' }) => about.test(DEVPATH))
-            .map(words)
-        : heard().filter((event) => !isWitness(event));
+    async hostHears(about = LOOP_PATH) {
+      const before = ofWitness();
+      writeFileSync(`/sys${WITNESS_PATH}/uevent`, 'change');
+      await eventually('the host hears of its own device', () => ofWitness() > before);
+      return events()
+        .filter(({ DEVPATH = '' }) => about.test(DEVPATH) && DEVPATH !== WITNESS_PATH)
+        .map(words);
     },
   };
 }
