@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { startAttacker } from '../support/attacker.js';
 import { defer } from '../support/defer.js';
 import { fuseServerOf } from '../support/fuse-server.js';
+import { loadModule } from '../support/kernel-module.js';
 import { command, host } from '../support/shell.js';
 import { setStage, told } from '../support/stage.js';
 import { tempFolder } from '../support/temp-folder.js';
@@ -21,6 +22,7 @@ test('a file of an overlay is logged by its path there', async (t) => {
   const stage = await setStage(t);
   const device = stage.device(NUMBER);
   const folder = tempFolder(t);
+  await loadModule('overlay');
   await host(`cd ${folder}; mkdir lower upper work merged; truncate -s 1M lower/disk.img
     mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged`);
   const mount = join(folder, 'merged');
@@ -44,6 +46,7 @@ test('a file of a FUSE server that stands still is logged, and keeps nobody but 
   const device = stage.device(NUMBER);
   const [folder, mount] = [tempFolder(t), tempFolder(t)];
   const path = join(mount, 'disk.img');
+  await loadModule('fuse');
   await host(`cd ${folder}; truncate -s 16M fs.img; mkfs.ext4 -q fs.img
     fuse2fs -o rw,fakeroot ${folder}/fs.img ${mount}; truncate -s 1M ${path}`);
   defer(t, () => host(`umount ${mount}`));

@@ -3,7 +3,6 @@ import { existsSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { defer } from './defer.js';
 import { loadModule } from './kernel-module.js';
-import { KERNEL } from './scale.js';
 import { command, host } from './shell.js';
 
 const NEW_ARRAY = '/sys/module/md_mod/parameters/new_array';
@@ -13,7 +12,7 @@ const STOP_ARRAY = 0x0932;
 
 /** Why a test of md is skipped; false: it is not. A machine of test/vm loads the module that came with its kernel. */
 export async function skipWithoutMd(): Promise<string | false> {
-  if (!existsSync(NEW_ARRAY) && KERNEL !== undefined) await loadModule('md-mod');
+  if (!existsSync(NEW_ARRAY)) await loadModule('md-mod');
   return existsSync(NEW_ARRAY) ? false : 'this kernel has no md; every kernel of test/vm has';
 }
 

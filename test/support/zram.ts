@@ -3,7 +3,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { defer } from './defer.js';
 import { loadModule } from './kernel-module.js';
-import { KERNEL } from './scale.js';
 
 const CONTROL = '/sys/class/zram-control';
 
@@ -15,7 +14,7 @@ export const removeZram = (number: number): string => `echo ${number} >${CONTROL
 
 /** Why a test of zram is skipped; false: it is not. A machine of test/vm loads the module that came with its kernel. */
 export async function skipWithoutZram(): Promise<string | false> {
-  if (!existsSync(CONTROL) && KERNEL !== undefined) await loadModule('zram');
+  if (!existsSync(CONTROL)) await loadModule('zram');
   return existsSync(CONTROL) ? false : 'this kernel has no zram; every kernel of test/vm has';
 }
 
