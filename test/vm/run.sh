@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs tests of test/kernel in virtual machines with Debian's kernels, with the real systemd-udevd.
-# Usage: npm run test:vm [-- [--kernel 5.10|6.1|6.12|newest]... [--lsm bpf|nobpf] [--test PATTERN] [--timeout SECONDS]]
-# Without options: every kernel, each with and without bpf in the boot's LSM list, and of the tests what pattern_for says.
+# Runs tests of test/kernel and test/bypass in virtual machines with Debian's kernels, with the real systemd-udevd.
+# Usage: npm run test:vm [-- [--kernel 5.10|6.1|6.12|newest]... [--lsm bpf|nobpf] [--plan kernel|attacks | --test PATTERN] [--timeout SECONDS]]
+# Without options: every kernel, each with and without bpf in the boot's LSM list, and of the tests what the plan `kernel` has for it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -10,7 +10,7 @@ usage() {
 	sed -n '3,4s/^# //p' "$0" >&2
 	exit 2
 }
-kernels=() lsms=() pattern= limit=1500
+kernels=() lsms=() plan=kernel pattern= limit=1500
 # An emulated machine is idle a third of the time: two of them keep two processors busy.
 at_once=${LOOPWARDEN_VM_JOBS:-2}
 while [ $# -gt 0 ]; do
@@ -18,6 +18,7 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernels+=("$2") ;;
 	--lsm) lsms+=("$2") ;;
+	--plan) plan=$2 ;;
 	--test) pattern=$2 ;;
 	--timeout) limit=$2 ;;
 	*) usage ;;
@@ -26,6 +27,7 @@ while [ $# -gt 0 ]; do
 done
 [ ${#kernels[@]} -gt 0 ] || kernels=(5.10 6.1 6.12 newest)
 [ ${#lsms[@]} -gt 0 ] || lsms=(bpf nobpf)
+case $plan in kernel | attacks) ;; *) usage ;; esac
 case $pattern in *\'*) usage ;; esac
 for kernel in "${kernels[@]}"; do case $kernel in 5.10 | 6.1 | 6.12 | newest) ;; *) usage ;; esac; done
 for lsm in "${lsms[@]}"; do case $lsm in bpf | nobpf) ;; *) usage ;; esac; done
@@ -68,19 +70,25 @@ trap 'for job in $(jobs -p); do kill -- "-$job"; done; exit 130' INT TERM HUP
 set -m
 started=$SECONDS
 
-# What no option says. The best links and storms on every machine; what the LSM list does not change on one of each kernel; restarts
-# where trampolines meet a kernel that preempts itself (npm test has them with tracepoints). Disks on disks go by hooks of their own.
+# Usage: pattern_for PLAN KERNEL LSM
 pattern_for() {
-	case "$1 $2" in
-	"5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown)' ;;
-	"newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown)' ;;
+	case "$*" in
+	# Links and storms on every machine; what the LSM list does not change on one of each kernel; restarts where trampolines meet a kernel
+	# that preempts itself (npm test has them with tracepoints). Disks on disks go by hooks of their own.
+	"kernel 5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown)' ;;
+	"kernel newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown)' ;;
 	# Partitions in containers on one machine only: emulated, they take two minutes.
-	"6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions)' ;;
-	*" nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown)' ;;
-	# Attacks that go otherwise, or only, where there are trampolines and a device-mapper.
-	"6.12 bpf" | "newest bpf") echo 'test/(kernel/(matrix|storm)|bypass/(map|act-on|overhear))' ;;
+	"kernel 6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions)' ;;
+	"kernel 6.1 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown)' ;;
+	"kernel 6.12 bpf" | "kernel newest bpf") echo 'test/kernel/(matrix|storm)' ;;
 	# The oldest announces a disk before it has a table, the next one between its claim and its link.
-	*) echo 'test/kernel/(matrix|storm|stacking.test)' ;;
+	"kernel "*) echo 'test/kernel/(matrix|storm|stacking.test)' ;;
+	# Every attack on every machine. With the LSM list only deliveries change: what stands on containers' devices, and how they end, is tried
+	# without bpf in it, most of it where a start takes least.
+	"attacks newest nobpf") echo 'test/(bypass/|kernel/(stacking-|other-drivers|devnode|namespace-|orphans|reaping))' ;;
+	"attacks 6.12 nobpf") echo 'test/(bypass/|kernel/(stacking-storm|other-drivers|devnode))' ;;
+	"attacks "*" nobpf") echo 'test/(bypass/|kernel/(stacking-storm|other-drivers))' ;;
+	"attacks "*) echo 'test/bypass/' ;;
 	esac
 }
 
@@ -94,7 +102,7 @@ run_machine() {
 		LOOPWARDEN_TEST_KILLS=${LOOPWARDEN_TEST_KILLS:-2} LOOPWARDEN_TEST_UPGRADES=${LOOPWARDEN_TEST_UPGRADES:-2} \
 		LOOPWARDEN_TEST_CLANG=$clang LOOPWARDEN_TEST_TOOLS=$PWD/.cache/vm/tools LOOPWARDEN_TEST_VARIANT=$PWD/.cache/vm/variant \
 		LOOPWARDEN_TEST_BUNDLES=$PWD/.cache/vm/tests \
-		bash test/vm/boot.sh "$kernel" "$lsm" "$console" "bash scripts/test.sh '${pattern:-$(pattern_for "$kernel" "$lsm")}'" 2>&1 |
+		bash test/vm/boot.sh "$kernel" "$lsm" "$console" "bash scripts/test.sh '${pattern:-$(pattern_for "$plan" "$kernel" "$lsm")}'" 2>&1 |
 		tee "$output" | label "$name" || code=$?
 	counts=$(grep -aoE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$output" | tail -n 1 || true)
 	case $code in
