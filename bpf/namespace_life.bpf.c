@@ -153,20 +153,28 @@ static __always_inline bool is_held_by_nsfs(struct user_namespace *ns)
 	return !bpf_core_field_exists(common->stashed) || READ(common, stashed) != NULL;
 }
 
-/* What was freed keeps its words until somebody else gets them, but for its count, which is 0. */
-static __always_inline bool is_freed(struct user_namespace *ns)
+/*
+ * What was freed keeps its words until somebody else gets them, but for its count, which is 0. A namespace of any kind; false where the count is
+ * elsewhere (before 5.11).
+ */
+static __always_inline bool is_common_freed(struct ns_common *common)
 {
-	struct ns_common *common = (void *)ns + bpf_core_field_offset(struct user_namespace, ns);
 	struct ns_common___count *before_6_18 = (void *)common;
-	struct user_namespace___count *before_5_11 = (void *)ns;
 
 	if (bpf_core_field_exists(common->__ns_ref))
 		return READ(common, __ns_ref.refs.counter) == 0;
 	if (bpf_core_field_exists(before_6_18->count))
 		return BPF_CORE_READ(before_6_18, count.refs.counter) == 0;
+	return false;
+}
+
+static __always_inline bool is_freed(struct user_namespace *ns)
+{
+	struct user_namespace___count *before_5_11 = (void *)ns;
+
 	if (bpf_core_field_exists(before_5_11->count))
 		return BPF_CORE_READ(before_5_11, count.counter) == 0;
-	return false;
+	return is_common_freed((void *)ns + bpf_core_field_offset(struct user_namespace, ns));
 }
 
 /* bpf_iter bpf_map_elem (kernel/bpf/map_iter.c, 5.9) over `userns`. */
@@ -183,6 +191,35 @@ int mark_held_namespaces(struct bpf_iter__bpf_map_elem *context)
 	/* Another one may have got its place. */
 	if (userns_known_id(ns) == *id && !is_freed(ns) && is_held_by_nsfs(ns))
 		mark_used(entry->address);
+	return 0;
+}
+
+static __always_inline bool is_stamp_of_freed(const struct userns_key *key)
+{
+	struct user_namespace *ns = (void *)key->address;
+	struct pid_namespace *pidns = (void *)key->address;
+
+	if (key->is_pid)
+		return READ(pidns, ns.inum) != key->inum ||
+		       is_common_freed((void *)pidns +
+				       bpf_core_field_offset(struct pid_namespace, ns));
+	return READ(ns, ns.inum) != key->inum || is_freed(ns);
+}
+
+/*
+ * The same over `userns_stamps`: the keys of those whose namespace the kernel has freed. Nobody is found by them again, but who gets
+ * both the address and the number.
+ */
+SEC("?iter/bpf_map_elem")
+int list_freed_stamps(struct bpf_iter__bpf_map_elem *context)
+{
+	struct userns_key *stamp = context->key, key;
+
+	if (!stamp)
+		return 0;
+	key = *stamp;
+	if (is_stamp_of_freed(&key))
+		bpf_seq_write(context->meta->seq, &key, sizeof(key));
 	return 0;
 }
 

@@ -10,8 +10,7 @@ import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import { createDeviceMaker } from './devices/device-making.js';
 import { loopName } from './devices/devno.js';
-import { createInventory, thisHost } from './devices/inventory.js';
-import { openNamespaceUse } from './devices/namespace-use.js';
+import { createInventory } from './devices/inventory.js';
 import { openOpeners } from './devices/openers.js';
 import { creatorOf, readOwners } from './devices/owners.js';
 import { createRegistry } from './devices/registry.js';
@@ -30,7 +29,7 @@ import { createContainerResolver } from './identity/resolver.js';
 import { dropCapabilities, NODE_CAPABILITIES } from './kernel/capabilities.js';
 import { readDrops } from './kernel/counters.js';
 import { HOOK_NAMES } from './kernel/hooks.js';
-import { HELD_ITERATOR, OPENERS_ITERATOR, USERS_ITERATOR } from './kernel/iterators.js';
+import { OPENERS_ITERATOR } from './kernel/iterators.js';
 import { openKernelSide } from './kernel/kernel-side.js';
 import { LISTENER_PROGRAM } from './kernel/listener.js';
 import { type BpfMap, loadNative, type NativeAddon } from './kernel/native.js';
@@ -41,6 +40,7 @@ import { loopPartShift } from './kernel/settings.js';
 import { type Loading, loadKernelSide, waitUntilLoadable } from './kernel-loading.js';
 import { LOOPFS_CAPABILITIES } from './loopfs/capabilities.js';
 import { superviseLoopfs } from './loopfs-supervisor.js';
+import { openNamespaceSide } from './namespace-side.js';
 import { openNodeHiding } from './node-hiding.js';
 import type { PassedListener } from './notify/passed-listener.js';
 import { type HandOver, handOversOfScope } from './policy/hand-over.js';
@@ -161,18 +161,13 @@ async function assemble(parts: Parts): Promise<Agent> {
       log.warn({ reason }, 'cgroups are found by their processes only: containers that end soon go unnamed'),
     ),
   });
-  const namespaceUse = openNamespaceUse(native, {
-    users: iterators[USERS_ITERATOR],
-    held: iterators[HELD_ITERATOR],
-  });
-  cleanup.add(() => namespaceUse.close());
   const openers = openOpeners(iterators[OPENERS_ITERATOR]);
   cleanup.add(() => openers.close());
   const inventory = createInventory(
     { owners, userns: kernel.map('userns') },
     registry,
     containers,
-    thisHost(namespaceUse, native),
+    openNamespaceSide(native, { kernel, log, cleanup }),
   );
   const { receivers, processes, filter } = openReceiverSide(native, {
     config,

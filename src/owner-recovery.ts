@@ -10,6 +10,7 @@ import { HASH_MAP, inspectOwners, type OwnerFault } from './devices/owner-faults
 import { devnoKey, USERNS_NONE } from './devices/owners.js';
 import { readLoop } from './devices/sysfs.js';
 import { OWNER_ENTRY_SIZE, type OwnerEntry } from './kernel/abi.js';
+import { readDrops } from './kernel/counters.js';
 import type { Gates } from './kernel/gates.js';
 import type { BpfMap, NativeAddon, NativeError } from './kernel/native.js';
 import type { Pins } from './kernel/pins.js';
@@ -51,8 +52,10 @@ export function recoverOwners(native: NativeAddon, options: Options): OwnerRecov
     };
   }
   acting?.close();
+  const drops = pins.found.get('drop_counts');
+  const wasFull = drops !== undefined && (readDrops(drops).userns_map_full ?? 0) > 0;
   const inspect = () =>
-    inspectOwners(pinned, pins.found.get('userns'), { partShift, bootNs: native.clocks().bootNs });
+    inspectOwners(pinned, pins.found.get('userns'), { partShift, wasFull, bootNs: native.clocks().bootNs });
   const fault = [...inspect().values()].find((each) => each.fault !== undefined)?.fault;
   if (fault === undefined) return undefined;
   pins.setAside('owners');

@@ -213,9 +213,10 @@ export const configSchema = z.strictObject({
     devices: count(64, 1_048_576)
       .default(16_384)
       .meta({ description: 'Loop devices whose owner is tracked; more count as drops (owner_map_full)' }),
-    user_namespaces: count(64, 1_048_576)
-      .default(16_384)
-      .meta({ description: 'User namespaces that are known; more count as drops (userns_map_full)' }),
+    user_namespaces: count(64, 1_048_576).default(16_384).meta({
+      description:
+        'User namespaces that are known at one time: the dead that own nothing are forgotten when it is half full; more count as drops (userns_map_full)',
+    }),
     inflight: count(64, 1_048_576)
       .default(8192)
       .meta({ description: 'Callers inside a loop ioctl at one time; more count as drops (inflight_full)' }),

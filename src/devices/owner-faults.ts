@@ -10,7 +10,7 @@ export type OwnerFault = 'shape' | 'device' | 'owner' | 'caller' | 'address' | '
 export interface KnownToOwners {
   /** As in loopPartShift. */
   partShift: number;
-  /** Undefined: the table of user namespaces is full, so owners may be missing there. */
+  /** Undefined: the table of user namespaces is full, or has been, so owners may be missing there. */
   userns: ReadonlySet<bigint> | undefined;
   /** Now on CLOCK_BOOTTIME, nanoseconds. */
   bootNs: bigint;
@@ -45,11 +45,14 @@ function isKnown(id: bigint, userns: ReadonlySet<bigint> | undefined): boolean {
   return id === USERNS_NONE || id === USERNS_INITIAL || userns === undefined || userns.has(id);
 }
 
-/** Entries by devno, each with what is wrong with it, if anything. `userns`: the map of the same agent. */
+/**
+ * Entries by devno, each with what is wrong with it, if anything. `userns`: the map of the same agent; `wasFull`: once it had no room for a
+ * namespace that may be an owner.
+ */
 export function inspectOwners(
   owners: BpfMap,
   userns: BpfMap | undefined,
-  more: Omit<KnownToOwners, 'userns'>,
+  { wasFull, ...more }: Omit<KnownToOwners, 'userns'> & { wasFull: boolean },
 ): Map<number, { entry: OwnerEntry; bytes: Buffer; fault: OwnerFault | undefined }> {
   // In this order: whoever becomes an owner meanwhile was noted as a namespace before.
   const { count, keys, values } = owners.entries();
@@ -57,7 +60,7 @@ export function inspectOwners(
   const known = {
     ...more,
     userns:
-      namespaces === undefined || namespaces.size < (userns?.maxEntries ?? 0)
+      !wasFull && (namespaces === undefined || namespaces.size < (userns?.maxEntries ?? 0))
         ? new Set(namespaces?.keys())
         : undefined,
   };

@@ -65,7 +65,7 @@ export function isOwned(owner: OwnerClass): boolean {
 }
 
 /** All entries, by devno. */
-export function readOwners(map: BpfMap): Map<number, OwnerEntry> {
+export function readOwners(map: Pick<BpfMap, 'entries'>): Map<number, OwnerEntry> {
   const { count, keys, values } = map.entries();
   const view = viewOf(values);
   return new Map(

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { devnoOf, LOOP_MAJOR } from '../../src/devices/devno.js';
-import { faultOf, type KnownToOwners, type OwnerFault } from '../../src/devices/owner-faults.js';
-import type { OwnerEntry } from '../../src/kernel/abi.js';
+import {
+  faultOf,
+  inspectOwners,
+  type KnownToOwners,
+  type OwnerFault,
+} from '../../src/devices/owner-faults.js';
+import { devnoKey } from '../../src/devices/owners.js';
+import { type OwnerEntry, writeOwnerEntry } from '../../src/kernel/abi.js';
+import { loadNative } from '../../src/kernel/native.js';
+import { loadPrograms } from '../../src/kernel/programs.js';
 import { CONTAINER, INITIAL, LOOP3, NOBODY } from '../event-fixture.js';
 
 const KNOWN: KnownToOwners = { partShift: 0, userns: new Set([CONTAINER]), bootNs: 1_000_000n };
@@ -51,6 +59,20 @@ test('a number that no disk has is a fault', () => {
     assert.equal(fault({}, {}, devno), 'device', String(devno));
   // A partition’s minor, where the driver numbers them.
   assert.equal(fault({}, { partShift: 4 }, devnoOf(LOOP_MAJOR, 33)), 'device');
+});
+
+test('an owner that came when the table of namespaces was full is none, though it has room again', (t) => {
+  const programs = loadPrograms(loadNative(), {
+    programs: [],
+    reuse: new Map(),
+    sizes: { owners: 64, userns: 64 },
+  });
+  t.after(() => programs.close());
+  const [owners, userns] = [programs.map('owners'), programs.map('userns')];
+  owners.put(devnoKey(LOOP3), writeOwnerEntry({ ...OURS, holder: 99n }));
+  const inspect = (wasFull: boolean) =>
+    inspectOwners(owners, userns, { partShift: 0, bootNs: 1_000_000n, wasFull }).get(LOOP3)?.fault;
+  assert.deepEqual([inspect(false), inspect(true)], ['owner', undefined]);
 });
 
 test('while the table of namespaces is full, an owner that is not in it is none', () => {

@@ -1,25 +1,15 @@
 /** What a kernel lacks costs what needs it and no more; a start that cannot succeed says why in one line, and leaves nothing. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { PACKAGE_ROOT, VMLINUX_BTF } from '../../src/kernel/paths.js';
+import { test } from 'node:test';
+import { PACKAGE_ROOT } from '../../src/kernel/paths.js';
 import { agentEnvironment, startAgent } from '../support/agent-process.js';
 import { tempImage } from '../support/image.js';
+import { withoutField } from '../support/kernel-types.js';
 import { startReceiver } from '../support/receiver.js';
 import { command, container, host } from '../support/shell.js';
-import { tempFolder } from '../support/temp-folder.js';
 import { buildWithBpf } from '../support/variant.js';
-
-/** The words that run a command where the kernel's types name a field otherwise. */
-function withoutField(t: TestContext, field: string): string[] {
-  const types = readFileSync(VMLINUX_BTF).toString('latin1');
-  const altered = types.replaceAll(`\0${field}\0`, `\0${field.slice(0, -1)}_\0`);
-  assert.notEqual(altered, types, `no field ${field}`);
-  const path = join(tempFolder(t), 'vmlinux');
-  writeFileSync(path, altered, 'latin1');
-  return ['unshare', '-m', 'sh', '-ec', `mount --bind ${path} ${VMLINUX_BTF}; exec "$0" "$@"`];
-}
 
 test('without ns_id it tells namespaces apart by their first sight, and hides as ever', async (t) => {
   const image = tempImage(t);

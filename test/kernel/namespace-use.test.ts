@@ -5,7 +5,13 @@ import { type TestContext, test } from 'node:test';
 import { isInUse, openNamespaceUse } from '../../src/devices/namespace-use.js';
 import { openOpeners } from '../../src/devices/openers.js';
 import { readUserNamespaces } from '../../src/devices/owners.js';
-import { HELD_ITERATOR, OPENERS_ITERATOR, USERS_ITERATOR } from '../../src/kernel/iterators.js';
+import { USERNS_KEY_SIZE } from '../../src/kernel/abi.js';
+import {
+  HELD_ITERATOR,
+  OPENERS_ITERATOR,
+  STAMPS_ITERATOR,
+  USERS_ITERATOR,
+} from '../../src/kernel/iterators.js';
 import { loadNative } from '../../src/kernel/native.js';
 import { openProcesses, PROCESS_ITERATOR } from '../../src/kernel/processes.js';
 import { loadPrograms } from '../../src/kernel/programs.js';
@@ -24,7 +30,7 @@ wait_for_test()`;
 function openUse(t: TestContext) {
   const native = loadNative();
   const programs = loadPrograms(native, {
-    programs: [USERS_ITERATOR, HELD_ITERATOR, OPENERS_ITERATOR, PROCESS_ITERATOR],
+    programs: [USERS_ITERATOR, HELD_ITERATOR, STAMPS_ITERATOR, OPENERS_ITERATOR, PROCESS_ITERATOR],
     reuse: new Map(),
     sizes: {},
   });
@@ -87,6 +93,41 @@ test('the parent of one that is in use is in use', async (t) => {
   assert.deepEqual([isAlive(outer), isAlive(inner)], [true, true]);
   await child.kill();
   await eventually('both are dead', () => !isAlive(outer) && !isAlive(inner));
+});
+
+test('a stamp is in force until the kernel has freed its namespace, or another has its place', async (t) => {
+  const { programs, idOf, isAlive } = openUse(t);
+  const stamps = programs.map('userns_stamps');
+  const freed = programs.program(STAMPS_ITERATOR).attach(stamps);
+  defer(t, () => freed.close());
+  const isListed = (key: Buffer): boolean => {
+    const keys = freed.readIterator();
+    return Array.from({ length: keys.length / USERNS_KEY_SIZE }, (_, at) =>
+      keys.subarray(at * USERNS_KEY_SIZE, (at + 1) * USERNS_KEY_SIZE),
+    ).some((each) => each.equals(key));
+  };
+  const bind = join(tempFolder(t), 'user');
+  const box = startAttacker(t, CONTAINER);
+  const inum = await box.says();
+  const id = idOf(inum);
+  const address = readUserNamespaces(programs.map('userns')).get(id)?.address ?? 0n;
+  /** As kernels without ns_id have it; there it is the one that they have. */
+  const stamp = (of: bigint, number: number): Buffer => {
+    const key = Buffer.alloc(USERNS_KEY_SIZE);
+    key.writeBigUInt64LE(of);
+    key.writeUInt32LE(number, 8);
+    const value = Buffer.alloc(8);
+    value.writeBigUInt64LE(id);
+    stamps.put(key, value);
+    return key;
+  };
+  const [own, others, nowhere] = [stamp(address, inum), stamp(address, inum + 1), stamp(8n, inum)];
+  assert.deepEqual([own, others, nowhere].map(isListed), [false, true, true]);
+  await host(`: >${bind}; mount --bind /proc/${box.pid}/ns/user ${bind}`);
+  await box.kill();
+  assert.ok(isAlive(id) && !isListed(own), 'kept by a mount');
+  await host(`umount ${bind}`);
+  await eventually('it is freed', () => isListed(own));
 });
 
 test('of devices that nobody owns no openers are listed', (t) => {

@@ -29,8 +29,8 @@ export interface Attacker {
   pid: number;
   /** The next line that it says. @throws if it ends without one */
   says(): Promise<Said>;
-  /** It waits for the test no more. */
-  go(): void;
+  /** It waits for the test no more; `word` is what it reads. */
+  go(word?: string | number): void;
   kill(): Promise<void>;
   ended: Promise<void>;
 }
@@ -66,7 +66,7 @@ export function startAttacker(t: TestContext, script: string, ...words: (string 
       if (done) throw new Error('the attacker ended without a word');
       return JSON.parse(value);
     },
-    go: () => void child.stdin.write('\n'),
+    go: (word = '') => void child.stdin.write(`${word}\n`),
     kill,
     ended,
   };
