@@ -112,6 +112,8 @@ GATES("fexit/bd_unlink_disk_holder", bd_unlink_disk_holder, fexit, true)
 GATE("kprobe/bd_prepare_to_claim", bd_prepare_to_claim_kprobe, true, 0)
 GATE("kprobe/bd_link_disk_holder", bd_link_disk_holder_kprobe, true, 0)
 GATE("kprobe/bd_unlink_disk_holder", bd_unlink_disk_holder_kprobe, true, 0)
+GATES("fexit/create_user_ns", create_user_ns, fexit, true)
+GATE("kprobe/setup_userns_sysctls", setup_userns_sysctls_kprobe, true, 0)
 GATES("fmod_ret/security_sock_rcv_skb", uevent_delivery, fmod_ret,
       is_uevent_socket((const struct sock *)context[0]))
 GATE("lsm/socket_sock_rcv_skb", uevent_delivery_lsm,

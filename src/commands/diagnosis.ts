@@ -2,7 +2,7 @@
 import type { LoadedConfig } from '../config/load.js';
 import { LoopwardenError } from '../errors.js';
 import type { KernelFeatures } from '../kernel/features.js';
-import { HOOKS, type HookName, type HookOutcome } from '../kernel/hooks.js';
+import { HOOKS, type HookLink, type HookName, type HookOutcome } from '../kernel/hooks.js';
 import type { Receiver } from '../kernel/receivers.js';
 import type { AgentStatus } from '../web/agent-api.js';
 import type { ControlClient } from '../web/control-client.js';
@@ -55,19 +55,14 @@ export function diagnose(
     kernel,
     hooks: HOOKS.map(({ name, purpose, links }) => {
       const outcome = answer?.status.hooks.find(({ hook }) => hook === name)?.outcomes.at(-1);
-      const isUsable = (kind: string): boolean =>
-        kernel.links.find((each) => each.kind === kind)?.available === true;
-      const link =
-        links.find(({ kind }) => kind === outcome?.link) ??
-        links.find(({ kind, place }) => place === 'agent' || isUsable(kind)) ??
-        links[0];
-      const usable = link !== undefined && (link.place === 'agent' || isUsable(link.kind));
+      const usableLink = links.find((each) => isUsable(each, kernel));
+      const link = links.find(({ kind }) => kind === outcome?.link) ?? usableLink ?? links[0];
       return {
         hook: name,
         purpose,
         link: link?.kind ?? '',
         why: link?.why ?? '',
-        state: stateOf(outcome, usable),
+        state: stateOf(outcome, usableLink !== undefined),
       };
     }),
     agent: answer?.status ?? null,
@@ -80,6 +75,11 @@ export function diagnose(
       origin,
     })),
   };
+}
+
+function isUsable({ kind, place }: HookLink, kernel: KernelFeatures): boolean {
+  if (kind === 'ns_id') return kernel.nsId;
+  return place === 'agent' || kernel.links.some((each) => each.kind === kind && each.available);
 }
 
 function stateOf(outcome: HookOutcome | undefined, usable: boolean): string {
@@ -101,9 +101,13 @@ function degradations(kernel: KernelFeatures, answer: AgentAnswer): Degradation[
   const refused = (kind: string): boolean =>
     kernel.links.some((link) => link.kind === kind && !link.available);
   const list: Degradation[] = [];
-  const uses = (hook: HookName, kind: string): boolean => {
+  const uses = (
+    hook: HookName,
+    kind: string,
+    unasked = refused('fentry') && refused('fmod_ret'),
+  ): boolean => {
     const outcome = answer?.status.hooks.find((each) => each.hook === hook)?.outcomes.at(-1);
-    return outcome ? outcome.link === kind : refused('fentry') && refused('fmod_ret');
+    return outcome ? outcome.link === kind : unasked;
   };
   if (uses('loop_ioctl', 'tp_btf'))
     list.push({
@@ -125,10 +129,10 @@ function degradations(kernel: KernelFeatures, answer: AgentAnswer): Degradation[
       what: 'what is put on a container’s device is looked for in sysfs: its first uevents reach the host',
       mend: KERNEL_WITH.trampolines,
     });
-  if (!kernel.nsId)
+  if (uses('userns_creation', 'iter', !kernel.nsId && refused('fexit') && refused('kprobe')))
     list.push({
-      what: 'user namespaces have no number of their own: a number that was used again may be taken for the old one',
-      mend: 'Linux 6.18 or newer (ns_common.ns_id)',
+      what: 'user namespaces are not seen made: one that gets address and number of a dead one within a second may pass for it',
+      mend: 'Linux 6.18 or newer (ns_common.ns_id), or a kernel that allows trampolines or pinned kprobes',
     });
   for (const receiver of answer?.receivers ?? [])
     if (

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { createError, LoopwardenError, reasonOf } from '../errors.js';
 import { missingCanaries } from './canary.js';
-import { firstComplaint } from './features.js';
+import { firstComplaint, hasField } from './features.js';
 import type { Gates } from './gates.js';
 import {
   gateProgramsOf,
@@ -93,10 +93,10 @@ export function chooseHooks(native: NativeAddon, { gates, avoid }: HookOptions):
       since,
     });
     if (avoid.includes(kind)) return unsupported('hooks.avoid names it');
-    if (!isGated(place)) return undefined;
-    if (TRAMPOLINES.includes(kind) && trampolinesRefused) return unsupported(trampolinesRefused);
     const missing = needs.find((need) => !isThere(native, need));
     if (missing) return unsupported(`${missing.why}: no ${missing.name}`);
+    if (!isGated(place)) return undefined;
+    if (TRAMPOLINES.includes(kind) && trampolinesRefused) return unsupported(trampolinesRefused);
     try {
       gates.load(programs);
       return undefined;
@@ -213,6 +213,7 @@ function describe(outcome: HookOutcome): string {
 
 function isThere(native: NativeAddon, { kind, name }: Need): boolean {
   if (kind === 'file') return existsSync(name);
+  if (kind === 'field') return hasField(native, name);
   return readKernelBtf(native, (btf) => btf.find(name, kind) !== 0);
 }
 

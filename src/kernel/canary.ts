@@ -61,6 +61,7 @@ function fire(
       else readFileSync(ANY_UEVENT_FILE);
       return link.canaries;
     case 'disk_stacking':
+    case 'userns_creation':
       return link.canaries;
     default: {
       const socket = native.openUeventListener(0);

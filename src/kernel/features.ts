@@ -42,7 +42,7 @@ export function probeKernel(native: NativeAddon): KernelFeatures {
   return {
     release: release(),
     btf,
-    nsId: btf && hasNsId(native),
+    nsId: btf && hasField(native, 'ns_common.ns_id'),
     lsm,
     links: PROBES.map((probe) => ({ kind: probe.kind, since: probe.since, ...tryLink(native, probe, lsm) })),
   };
@@ -86,10 +86,12 @@ export function firstComplaint(log: string | undefined): string | undefined {
     .slice(0, 160);
 }
 
-function hasNsId(native: NativeAddon): boolean {
+/** `path`: a struct and a field of it, `ns_common.ns_id`. */
+export function hasField(native: NativeAddon, path: string): boolean {
+  const [struct = '', field = ''] = path.split('.');
   return readKernelBtf(native, (btf) => {
-    const id = btf.find('ns_common', 'struct');
-    return id !== 0 && hasMember(btf, id, 'ns_id');
+    const id = btf.find(struct, 'struct');
+    return id !== 0 && hasMember(btf, id, field);
   });
 }
 

@@ -14,6 +14,8 @@ export const LINK_KINDS = [
   'tp_btf',
   'socket_filter',
   'sysfs',
+  'ns_id',
+  'iter',
 ] as const;
 export type LinkKind = (typeof LINK_KINDS)[number];
 
@@ -23,12 +25,13 @@ export const HOOK_NAMES = [
   'uevent_emission',
   'uevent_delivery',
   'disk_stacking',
+  'userns_creation',
 ] as const;
 export type HookName = (typeof HOOK_NAMES)[number];
 
 export interface Need {
-  /** One of the kernel's types or functions, or a path. */
-  kind: 'struct' | 'func' | 'file';
+  /** One of the kernel's types or functions, a field of a type (`ns_common.ns_id`), or a path. */
+  kind: 'struct' | 'func' | 'field' | 'file';
   name: string;
   /** What is the matter without it. */
   why: string;
@@ -225,6 +228,49 @@ export const HOOKS: readonly Hook[] = [
         place: 'agent',
         since: '5.10',
         why: 'the agent looks into /sys/block every now and then: until then a device on a container’s is taken for the host’s',
+      },
+    ],
+  },
+  {
+    name: 'userns_creation',
+    purpose: 'new user namespaces, so that none passes for a dead one',
+    links: [
+      {
+        kind: 'ns_id',
+        programs: [],
+        canaries: [],
+        place: 'agent',
+        needs: [
+          { kind: 'field', name: 'ns_common.ns_id', why: 'user namespaces have no number of their own' },
+        ],
+        since: '6.18',
+        why: 'the kernel gives each namespace a number that is never given again: there is nothing to see',
+      },
+      {
+        kind: 'fexit',
+        programs: twice(['create_user_ns_fexit']),
+        // As above: to prove it, a user namespace would have to be made.
+        canaries: [],
+        place: 'kernel',
+        since: '5.10',
+        why: 'create_user_ns returns before anybody is in the namespace, and is called for nothing else',
+      },
+      {
+        kind: 'kprobe',
+        programs: ['setup_userns_sysctls_kprobe'],
+        canaries: [],
+        place: 'kernel',
+        needs: KPROBE_NEEDS,
+        since: '5.15',
+        why: 'a function that create_user_ns calls with the new namespace, by a breakpoint',
+      },
+      {
+        kind: 'iter',
+        programs: [],
+        canaries: [],
+        place: 'agent',
+        since: '5.10',
+        why: 'the agent looks every second which namespaces were freed: one that is made before passes for a dead one if it gets its address and number',
       },
     ],
   },

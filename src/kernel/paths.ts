@@ -17,6 +17,7 @@ export const AGENT_OBJECTS = [
   'loop_audit',
   'uevent_filter',
   'stacking',
+  'userns_creation',
   'receiver_list',
   'process_list',
   'program_list',

@@ -95,5 +95,7 @@ async function bestOf(agent: AgentProcess): Promise<Links> {
   const can = kernel.links.some(
     ({ kind, available }: { kind: LinkKind; available: boolean }) => kind === 'fentry' && available,
   );
-  return can ? (MATRIX.newest as Links) : LOCKED_DOWN;
+  return can
+    ? { ...(MATRIX.newest as Links), userns_creation: kernel.nsId ? 'ns_id' : 'fexit' }
+    : LOCKED_DOWN;
 }

@@ -1,5 +1,7 @@
 /** Which link each hook MUST end on, for each kernel of the VM tests. A silent fall-back is a failure. */
+import { hasField } from '../../src/kernel/features.js';
 import type { HookName, LinkKind } from '../../src/kernel/hooks.js';
+import { loadNative } from '../../src/kernel/native.js';
 
 export type Links = Record<HookName, LinkKind>;
 
@@ -9,6 +11,7 @@ const TRAMPOLINES: Links = {
   uevent_emission: 'fexit',
   uevent_delivery: 'fmod_ret',
   disk_stacking: 'fentry',
+  userns_creation: 'fexit',
 };
 
 /** Without bpf in the boot's LSM list. With it an LSM decides deliveries. */
@@ -17,7 +20,7 @@ export const MATRIX: Readonly<Record<string, Links>> = {
   '5.10': { ...TRAMPOLINES, loop_ioctl: 'tp_btf', receiver_appearance: 'tp_btf' },
   '6.1': TRAMPOLINES,
   '6.12': TRAMPOLINES,
-  newest: TRAMPOLINES,
+  newest: { ...TRAMPOLINES, userns_creation: 'ns_id' },
 };
 
 /** Where the kernel refuses trampolines and kprobes. */
@@ -27,4 +30,5 @@ export const LOCKED_DOWN: Links = {
   uevent_emission: 'socket_filter',
   uevent_delivery: 'socket_filter',
   disk_stacking: 'sysfs',
+  userns_creation: hasField(loadNative(), 'ns_common.ns_id') ? 'ns_id' : 'iter',
 };
