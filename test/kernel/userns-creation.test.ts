@@ -39,6 +39,12 @@ async function countIds(
   const ids = new Set(attached.map(({ owner }) => owner.after)).size;
   const { degraded } = await agent.json('doctor');
   const { userns_creation: link } = await linksOf(agent);
+  const { programs } = await agent.ask('status');
+  assert.equal(
+    programs.some(({ name }: { name: string }) => /create_user_ns|setup_userns/.test(name)),
+    link === 'fexit' || link === 'kprobe',
+    'there is a program only where it is needed',
+  );
   t.diagnostic(`${link}: ${ids} ids of ${VISITS} namespaces with ${new Set(inums).size} numbers`);
   return { link, ids, inums: new Set(inums).size, degraded: JSON.stringify(degraded) };
 }
