@@ -86,8 +86,8 @@ pattern_for() {
 	# Every attack on every machine. With the LSM list only deliveries change: what stands on containers' devices, and how they end, is tried
 	# without bpf in it, most of it where a start takes least.
 	"attacks newest nobpf") echo 'test/(bypass/|kernel/(stacking-|other-drivers|devnode|namespace-|orphans|reaping))' ;;
-	"attacks 6.12 nobpf") echo 'test/(bypass/|kernel/(stacking-storm|other-drivers|devnode))' ;;
-	"attacks "*" nobpf") echo 'test/(bypass/|kernel/(stacking-storm|other-drivers))' ;;
+	"attacks 6.12 nobpf") echo 'test/(bypass/|kernel/(stacking-storm|other-drivers|devnode|namespace-creation))' ;;
+	"attacks "*" nobpf") echo 'test/(bypass/|kernel/(stacking-storm|other-drivers|namespace-creation))' ;;
 	"attacks "*) echo 'test/bypass/' ;;
 	esac
 }
