@@ -15,7 +15,13 @@ import { openGates } from './kernel/gates.js';
 import { HOOK_NAMES, hookPrograms, LISTENER_BODY } from './kernel/hooks.js';
 import { ITERATED_MAPS, ITERATORS } from './kernel/iterators.js';
 import { LISTENER_PROGRAM } from './kernel/listener.js';
-import { keepLoadReport, LOAD_REPORT, type LoadReport } from './kernel/load-report.js';
+import {
+  isOfActing,
+  keepLoadReport,
+  LOAD_REPORT,
+  type LoadReport,
+  readLoadReport,
+} from './kernel/load-report.js';
 import { waitForLoopDriver } from './kernel/loop-driver.js';
 import type { BpfLink, BpfMap, NativeAddon } from './kernel/native.js';
 import { checkDriverTypes, checkPermission } from './kernel/permission.js';
@@ -86,7 +92,9 @@ function load(
   const hooks = chooseHooks(native, { gates, avoid: config.hooks.avoid });
   whenDone(hooks.close);
   const partShift = loopPartShift();
-  const recovery = recoverOwners(native, { pins, gates, names: hookPrograms(), partShift });
+  const before = readLoadReport(pins.found.get(LOAD_REPORT));
+  const noted = before && isOfActing(before, pins.found, gates) ? before.owners : undefined;
+  const recovery = recoverOwners(native, { pins, gates, names: hookPrograms(), noted, partShift });
   whenDone(() => recovery?.close());
   // Loaded, but nothing attached yet: an agent may be at work.
   const { programs, reused } = loadChosen();
@@ -143,6 +151,8 @@ function load(
       return more;
     };
     hooks.attach(programs, loadMore, { reuse: reused });
+    // Before what says that they act: it is to lead nowhere rather than to another map.
+    pins.keepOwnersAgain(owners);
     // With the links that it came to.
     const build = buildOf();
     keepActingBuild(programs.map(ACTING_BUILD), gates, hooks.gatePrograms(), build);
@@ -160,7 +170,7 @@ function load(
     pins.keepForAgent(
       new Map<string, Pinnable>([[LISTENER_PROGRAM, programs.program(LISTENER_PROGRAM)], ...iterators]),
     );
-    const report = { ...reportOf(build, [...extra, programs]), quarantine, scopeBefore };
+    const report = { ...reportOf(build, [...extra, programs]), owners: owners.id, quarantine, scopeBefore };
     // Last: without it nobody goes on with the rest.
     keepLoadReport(programs.map(LOAD_REPORT), report);
     whenDone(() => forgetReceiver(programs.map('allowed_receivers'), hooks.listener().cookie));

@@ -31,6 +31,8 @@ interface Options {
   gates: Gates;
   /** Names of gates: one that acts tells which map its programs use. */
   names: readonly string[];
+  /** The id of that map, as the load that made them act has noted it. */
+  noted: number | undefined;
   partShift: number;
 }
 
@@ -39,7 +41,7 @@ export function recoverOwners(native: NativeAddon, options: Options): OwnerRecov
   const { pins, partShift } = options;
   const pinned = pins.found.get('owners');
   if (pinned === undefined && !pins.unreadable.has('owners')) return undefined;
-  const acting = actingOwners(native, options);
+  const acting = actingOwners(native, options) ?? ownersAgain(options);
   const isActings = acting === undefined || acting.id === pinned?.id;
   if (pinned === undefined || !isOwnerMap(pinned) || !isActings) {
     pins.setAside('owners', acting);
@@ -51,7 +53,7 @@ export function recoverOwners(native: NativeAddon, options: Options): OwnerRecov
       close: () => pinned?.close(),
     };
   }
-  acting?.close();
+  if (acting !== pins.ownersAgain) acting?.close();
   const drops = pins.found.get('drop_counts');
   const wasFull = drops !== undefined && (readDrops(drops).userns_map_full ?? 0) > 0;
   const inspect = () =>
@@ -104,7 +106,7 @@ function isOwnerMap({ type, keySize, valueSize }: BpfMap): boolean {
   return type === HASH_MAP && keySize === 4 && valueSize === OWNER_ENTRY_SIZE;
 }
 
-/** Null where nobody may ask for a program by its id: that takes CAP_SYS_ADMIN, which the agent's unit does not have. */
+/** Null where this process may not ask for a program by its id: that takes CAP_SYS_ADMIN, which a load may be without. */
 function mapOfProgram(native: NativeAddon, program: number): BpfMap | null {
   try {
     return native.openMapOfProgram(program, 'owners');
@@ -112,6 +114,18 @@ function mapOfProgram(native: NativeAddon, program: number): BpfMap | null {
     if ((error as NativeError).code === 'EPERM') return null;
     throw error;
   }
+}
+
+/**
+ * The pin beside the gates, where it is that map: it was noted as it, or nobody has noted any, and the first pin cannot be it. A load
+ * puts the first pin in its place before its programs act, and the second after that: where both could be, the first is right.
+ */
+function ownersAgain({ pins, gates, noted }: Options): BpfMap | undefined {
+  const { found, ownersAgain: again } = pins;
+  const first = found.get('owners');
+  if (again === undefined || !isOwnerMap(again) || !gates.areActing()) return undefined;
+  const isFirst = noted === undefined ? first !== undefined && isOwnerMap(first) : again.id !== noted;
+  return isFirst ? undefined : again;
 }
 
 function actingOwners(native: NativeAddon, { gates, names }: Options): BpfMap | undefined {

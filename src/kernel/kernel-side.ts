@@ -4,19 +4,11 @@
  */
 import { type Cleanup, createCleanup } from '../cleanup.js';
 import { createError, reasonOf } from '../errors.js';
-import { ACTING_BUILD, isActingBuild } from './acting-set.js';
 import { type Gates, openGates } from './gates.js';
-import {
-  gateProgramsOf,
-  type HookLink,
-  type HookName,
-  type HookOutcome,
-  hookPrograms,
-  linkOf,
-} from './hooks.js';
+import { type HookLink, type HookName, type HookOutcome, hookPrograms } from './hooks.js';
 import { ITERATORS, type IteratorName } from './iterators.js';
 import { LISTENER_PROGRAM, listenWith, openListenerFor } from './listener.js';
-import { LOAD_REPORT, type LoadReport, readLoadReport } from './load-report.js';
+import { isOfActing, LOAD_REPORT, type LoadReport, linksOf, readLoadReport } from './load-report.js';
 import type { BpfLink, BpfMap, BpfProgram, NativeAddon, UeventListener } from './native.js';
 import { openPins, type Pins } from './pins.js';
 import { PROGRAM_ITERATOR } from './program-names.js';
@@ -107,17 +99,9 @@ function readLoaded(
 ): { report: LoadReport; links: ReadonlyMap<HookName, HookLink> } {
   const report = readLoadReport(pins.found.get(LOAD_REPORT));
   if (report === undefined) throw createError('ERR_NOT_LOADED', { reason: 'nothing has been loaded' });
-  const links = new Map(
-    report.outcomes.flatMap(({ hook, outcomes }) => {
-      const link = linkOf(hook, outcomes);
-      return link ? [[hook, link] as const] : [];
-    }),
-  );
-  const names = gateProgramsOf([...links.values()]);
-  const acting = isActingBuild(pins.found.get(ACTING_BUILD), gates, names, report.build);
-  if (!acting || report.objects !== hashObjects())
+  if (!isOfActing(report, pins.found, gates) || report.objects !== hashObjects())
     throw createError('ERR_NOT_LOADED', { reason: 'what acts is of another version' });
-  return { report, links };
+  return { report, links: linksOf(report) };
 }
 
 function openForAgent(pins: Pins): Pick<KernelSide, 'listenerProgram' | 'iterators'> {

@@ -2,7 +2,9 @@
  * What the loader leaves for the agent beside the pins: by which links the hooks are attached, and why not by others. It is in a pinned
  * map, and so there exactly as long as what it speaks of.
  */
-import type { HookName, HookOutcome } from './hooks.js';
+import { ACTING_BUILD, isActingBuild } from './acting-set.js';
+import type { Gates } from './gates.js';
+import { gateProgramsOf, type HookLink, type HookName, type HookOutcome, linkOf } from './hooks.js';
 import type { BpfMap } from './native.js';
 import type { HideScopeName } from './settings.js';
 
@@ -21,6 +23,8 @@ export interface LoadReport {
   networkNamespace: number;
   /** What hide.scope was before. */
   scopeBefore?: HideScopeName;
+  /** The id of the owner map that its programs use; the kernel gives it to no other map. */
+  owners?: number;
   /** A pinned map that could not be believed, for the audit log. */
   quarantine?: Quarantine | undefined;
 }
@@ -61,6 +65,22 @@ export function readLoadReport(map: BpfMap | undefined): LoadReport | undefined 
   } catch {
     return undefined;
   }
+}
+
+/** The links that its hooks came to. */
+export function linksOf({ outcomes: all }: LoadReport): ReadonlyMap<HookName, HookLink> {
+  return new Map(
+    all.flatMap(({ hook, outcomes }) => {
+      const link = linkOf(hook, outcomes);
+      return link ? [[hook, link] as const] : [];
+    }),
+  );
+}
+
+/** Is the set of programs that acts the one that it speaks of? */
+export function isOfActing(report: LoadReport, found: ReadonlyMap<string, BpfMap>, gates: Gates): boolean {
+  const names = gateProgramsOf([...linksOf(report).values()]);
+  return isActingBuild(found.get(ACTING_BUILD), gates, names, report.build);
 }
 
 function cut(text: string): string {

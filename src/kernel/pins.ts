@@ -42,6 +42,8 @@ const STATE_MAPS = [
 ];
 /** Can be made anew at a start (src/owner-recovery.ts). */
 const RECOVERABLE: readonly string[] = ['owners'];
+/** Pinned a second time beside the gates, which go on with it whatever becomes of its pin. */
+const TWICE = 'owners';
 /** Of one name, that are kept for a person to look at. */
 const ASIDE_MAX = 4;
 const LAYOUT_MAPS = [
@@ -72,6 +74,8 @@ export interface Pins {
   readonly found: ReadonlyMap<string, BpfMap>;
   /** Names of those that a start does without (RECOVERABLE), and why they cannot be opened as maps. */
   readonly unreadable: ReadonlyMap<string, string>;
+  /** The owners, by their pin beside the gates; undefined if that leads to no map. */
+  readonly ownersAgain: BpfMap | undefined;
   /** For openGates. */
   readonly gatesFolder: string;
   /** Of other layouts: what waits in them cannot be read any more. */
@@ -81,6 +85,8 @@ export interface Pins {
   setAside(name: string, instead?: BpfMap): void;
   /** Pins the maps that were not there yet. Returns where it has moved what was set aside, by name. */
   keep(loaded: LoadedPrograms): ReadonlyMap<string, string>;
+  /** Pins the owners beside the gates. To be called when the programs that use them act. */
+  keepOwnersAgain(owners: BpfMap): void;
   /** Pins what the agent itself uses, in the place of what an earlier load has left: the program on its listener, and iterators. */
   keepForAgent(used: ReadonlyMap<string, Pinnable>): void;
   /** One of `keepForAgent`. Throws ENOENT if it is not there. */
@@ -121,6 +127,8 @@ export function openPins(native: NativeAddon, root: string): Pins {
       unreadable.set(name, reasonOf(error));
     }
   }
+  const againPath = join(gatesFolder, TWICE);
+  const ownersAgain = openAgain(native, againPath);
   const asideFolder = join(root, 'quarantine');
   const setAside = new Set<string>();
   const others = otherLayouts(root, [stateFolder, layoutFolder, gatesFolder]);
@@ -135,6 +143,7 @@ export function openPins(native: NativeAddon, root: string): Pins {
   return {
     found,
     unreadable,
+    ownersAgain,
     gatesFolder,
     keepForAgent(used) {
       rmSync(agentsFolder, { recursive: true, force: true });
@@ -166,6 +175,14 @@ export function openPins(native: NativeAddon, root: string): Pins {
       }
       return new Map([...moved].map(([name, { to }]) => [name, to]));
     },
+    keepOwnersAgain(owners) {
+      if (ownersAgain?.id === owners.id) return;
+      // Who is killed in between leaves the one or the other.
+      const next = `${againPath}-next`;
+      rmSync(next, { force: true });
+      owners.pin(next);
+      renameSync(next, againPath);
+    },
     dropOtherLayouts() {
       for (const folder of others) rmSync(folder, { recursive: true, force: true });
     },
@@ -180,6 +197,7 @@ export function openPins(native: NativeAddon, root: string): Pins {
     },
     close() {
       for (const map of [...found.values(), ...foreignRings, ...foreignAggregates]) map.close();
+      if (ownersAgain && ownersAgain !== found.get(TWICE)) ownersAgain.close();
     },
   };
 }
@@ -214,6 +232,15 @@ export function removePins(root: string): boolean {
   for (const folder of gateFolders(root)) removeGates(folder);
   rmSync(root, { recursive: true, force: true });
   return there;
+}
+
+/** What is no map there is replaced by the next load: it only makes good for the other pin. */
+function openAgain(native: NativeAddon, path: string): BpfMap | undefined {
+  try {
+    return existsSync(path) ? native.openPinnedMap(path) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function openMap(native: NativeAddon, path: string): BpfMap {

@@ -7,10 +7,17 @@ import { devnoOf, LOOP_MAJOR } from '../../src/devices/devno.js';
 import { devnoKey, readOwners } from '../../src/devices/owners.js';
 import { readLoop } from '../../src/devices/sysfs.js';
 import { STATE_HASH, writeOwnerEntry } from '../../src/kernel/abi.js';
+import { hasLoopDriver, readKernelBtf } from '../../src/kernel/kernel-btf.js';
 import { type BpfMap, loadNative } from '../../src/kernel/native.js';
-import { loadPrograms } from '../../src/kernel/programs.js';
+import { type LoadedPrograms, loadPrograms } from '../../src/kernel/programs.js';
 import { INITIAL, NOBODY } from '../event-fixture.js';
-import { type AgentProcess, agentEnvironment, startAgent } from '../support/agent-process.js';
+import {
+  type AgentEnvironment,
+  type AgentProcess,
+  agentEnvironment,
+  startAgent,
+} from '../support/agent-process.js';
+import { loadAsUnit, startAsUnit } from '../support/agent-unit.js';
 import { defer } from '../support/defer.js';
 import { tempImage } from '../support/image.js';
 import { startMonitor } from '../support/monitor.js';
@@ -39,13 +46,17 @@ async function setScene(t: TestContext) {
   await first.settle();
   await first.stop('SIGKILL');
   const monitor = await startMonitor(t);
+  const aside = join(root, 'quarantine');
   return {
     environment,
     owned,
     hosts,
     inum: Number(await host(`stat -L -c %i /proc/${container.pid}/ns/user`)),
     pin: join(root, `state-${STATE_HASH.toString(16).padStart(16, '0')}`, 'owners'),
-    aside: join(root, 'quarantine'),
+    again: join(root, 'gates-1', 'owners'),
+    aside,
+    /** Of a pin that is another map's. */
+    quarantined: { map: 'owners', fault: 'shape', pin: join(aside, 'owners-1'), kept: 0, lost: 0 },
     /** Names in the events that the host got of a `change` of both, the host's last. */
     async hears(): Promise<string[]> {
       const before = monitor.loopEvents().length;
@@ -59,39 +70,90 @@ async function setScene(t: TestContext) {
   };
 }
 
+/** The maps of programs that nobody has loaded. */
+function strangers(t: TestContext): LoadedPrograms {
+  const strange = loadPrograms(native, { programs: [], reuse: new Map(), sizes: {} });
+  defer(t, () => strange.close());
+  return strange;
+}
+
 function openOwners(t: TestContext, pin: string): BpfMap {
   const map = native.openPinnedMap(pin);
   defer(t, () => map.close());
   return map;
 }
 
-test('where another map is in its place, the one that the acting programs use is taken, and nothing is lost', async (t) => {
-  const { environment, owned, hosts, inum, pin, aside, hears } = await setScene(t);
-  unlinkSync(pin);
-  const strange = loadPrograms(native, { programs: [], reuse: new Map(), sizes: {} });
-  defer(t, () => strange.close());
-  // A ring is no hash of owners.
-  strange.map('receiver_events').pin(pin);
+/** A load that may not ask for a program by its id. */
+const withoutAsking = (t: TestContext, environment: AgentEnvironment): Promise<AgentProcess> =>
+  startAgent(t, environment, undefined, ['setpriv', '--bounding-set', '-sys_admin']);
+const skipWithoutAsking =
+  !readKernelBtf(native, hasLoopDriver) &&
+  'the loop driver is a module: a load has CAP_SYS_ADMIN there anyway';
 
-  const agent = await startAgent(t, environment);
-  assert.deepEqual(await hears(), [hosts]);
-  assert.deepEqual(readdirSync(aside), ['owners-1']);
-  const [{ quarantine }] = await quarantineOf(agent);
-  assert.deepEqual(quarantine, {
-    map: 'owners',
-    fault: 'shape',
-    pin: join(aside, 'owners-1'),
-    kept: 0,
-    lost: 0,
+const STARTS = [
+  { how: 'by whoever may ask for them', start: startAgent, skip: false },
+  {
+    how: 'as its unit does',
+    async start(t: TestContext, environment: AgentEnvironment): Promise<AgentProcess> {
+      const { code, stderr } = await loadAsUnit(environment);
+      assert.equal(code, 0, stderr);
+      return startAsUnit(t, environment);
+    },
+    skip: false,
+  },
+  { how: 'by the pin beside the gates', start: withoutAsking, skip: skipWithoutAsking },
+];
+
+for (const { how, start, skip } of STARTS)
+  test(`where another map is in its place, the one that the acting programs use is taken (${how}), and nothing is lost`, {
+    skip,
+  }, async (t) => {
+    const { environment, owned, hosts, inum, pin, aside, hears, quarantined } = await setScene(t);
+    unlinkSync(pin);
+    // A ring is no hash of owners.
+    strangers(t).map('receiver_events').pin(pin);
+
+    const agent = await start(t, environment);
+    assert.deepEqual(await hears(), [hosts]);
+    assert.deepEqual(readdirSync(aside), ['owners-1']);
+    const [{ quarantine }] = await quarantineOf(agent);
+    assert.deepEqual(quarantine, quarantined);
+    const { owner } = await agent.ask(`devices/${owned}`);
+    assert.deepEqual([owner.class, owner.userns.inum], ['userns', inum]);
+    // It is told once, and the right map is pinned again.
+    assert.equal(await agent.stop(), 0);
+    const next = await startAgent(t, environment);
+    assert.equal((await quarantineOf(next)).length, 1);
+    assert.deepEqual(await hears(), [hosts]);
   });
-  assert.match(agent.log(), /cannot be believed: it is set aside/);
-  const { owner } = await agent.ask(`devices/${owned}`);
-  assert.deepEqual([owner.class, owner.userns.inum], ['userns', inum]);
-  // It is told once, and the right map is pinned again.
-  assert.equal(await agent.stop(), 0);
-  const next = await startAgent(t, environment);
-  assert.equal((await quarantineOf(next)).length, 1);
+
+test('a map of their kind that the acting programs do not use is told from theirs', {
+  skip: skipWithoutAsking,
+}, async (t) => {
+  const { environment, hosts, pin, hears, quarantined } = await setScene(t);
+  unlinkSync(pin);
+  strangers(t).map('owners').pin(pin);
+  const agent = await withoutAsking(t, environment);
   assert.deepEqual(await hears(), [hosts]);
+  assert.deepEqual(
+    (await quarantineOf(agent)).map(({ quarantine }) => quarantine),
+    [quarantined],
+  );
+});
+
+test('a wrong pin beside the gates is put right, and nothing else comes of it', {
+  skip: skipWithoutAsking,
+}, async (t) => {
+  const { environment, hosts, pin, again, hears } = await setScene(t);
+  for (const name of ['owners', 'receiver_events']) {
+    unlinkSync(again);
+    strangers(t).map(name).pin(again);
+    const agent = await withoutAsking(t, environment);
+    assert.deepEqual(await hears(), [hosts]);
+    assert.deepEqual(await quarantineOf(agent), []);
+    assert.equal(openOwners(t, again).id, openOwners(t, pin).id);
+    assert.equal(await agent.stop(), 0);
+  }
 });
 
 test('entries that no program wrote are left behind, and those that can be true go on', async (t) => {
