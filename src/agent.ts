@@ -277,6 +277,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     loopfs: createStatisticsReader(config.loopfs.socket),
     hostAccesses,
     reaps: () => reaper.counts(),
+    reapsStuck: () => reaper.stuck(),
     hiddenNodes: () => nodes.hidden(),
     isContainerGone: createContainerPresence(),
     isReady: () => unreadyReasons().length === 0,

@@ -33,6 +33,8 @@ export interface ReaperOptions {
 export interface Reaper {
   /** Tries, by what became of them. */
   counts(): ReapCounts;
+  /** Owners with a call that never returned: nothing more of theirs is tried, and with MOST_HUNG of them nothing at all. */
+  stuck(): number;
   /** Does nothing while `mode` is `off`. */
   start(): void;
   /** What is under way is not waited for: it has a thread of its own, and changes nothing but what it was to change. */
@@ -41,6 +43,8 @@ export interface Reaper {
 
 /** Owners with a call that never returned, each in a thread: as many, and reaping is over. */
 const MOST_HUNG = 8;
+/** Somebody else has detached or removed it meanwhile, or uses it for something new: there is nothing left to do. */
+const GONE: ReadonlySet<ReleaseResult> = new Set(['changed', 'ENXIO', 'ENODEV', 'ENOENT']);
 const REMOVE_TRIES = 10;
 const REMOVE_PAUSE_MS = 50;
 const SHORTEST_MS = 250;
@@ -48,7 +52,7 @@ const LONGEST_MS = 10_000;
 
 export function createReaper(options: ReaperOptions): Reaper {
   const { mode, graceMs, inventory, trail, log } = options;
-  const counts: ReapCounts = { detached: 0, removed: 0, busy: 0, failed: 0 };
+  const counts: ReapCounts = { detached: 0, removed: 0, busy: 0, gone: 0, failed: 0 };
   const reaping = createReaping({ mode, graceMs });
   // Who has put an image where it hangs a call gets no second one.
   const hung = new Set<bigint | undefined>();
@@ -80,10 +84,11 @@ export function createReaper(options: ReaperOptions): Reaper {
   };
 
   const fail = (device: DeviceView, what: string, result: ReleaseResult): void => {
-    counts[result === 'busy' || result === 'armed' ? 'busy' : 'failed']++;
+    const isGone = GONE.has(result);
+    counts[isGone ? 'gone' : result === 'busy' || result === 'armed' ? 'busy' : 'failed']++;
     if (result === 'stuck') hung.add(ownerIdOf(device.owner));
     const isNews = reaping.fail(device, `${what} ${result}`, performance.now());
-    if (isNews) log.warn({ device: device.name, what, result }, 'an orphan cannot be reaped yet');
+    if (isNews && !isGone) log.warn({ device: device.name, what, result }, 'an orphan cannot be reaped yet');
   };
 
   /** The same device of the same dead owner, as it is now. */
@@ -159,6 +164,7 @@ export function createReaper(options: ReaperOptions): Reaper {
   const intervalMs = Math.min(Math.max(graceMs / 4, SHORTEST_MS), LONGEST_MS);
   return {
     counts: () => counts,
+    stuck: () => hung.size,
     start() {
       if (mode !== 'off') timer = setTimeout(look, intervalMs);
     },

@@ -22,7 +22,7 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     receiverClasses: ['filtered', 'allowed', 'foreign_filter', 'unfiltered'],
     hostReceiverKinds: ['udevd', 'allowed', 'other'],
     hostAccesses: ['ioctl', 'uevent'],
-    reapResults: ['detached', 'removed', 'busy', 'failed'],
+    reapResults: ['detached', 'removed', 'busy', 'gone', 'failed'],
     tables: ['owners', 'user_namespaces'],
     filterModes: ['off', 'observe', 'hide'],
     loopfsStates: ['bound', 'unbound'],
@@ -64,7 +64,8 @@ export function metricsFixture(overrides: Partial<MetricsSource> = {}): MetricsS
     hostReceivers: () => [1, 0, 1],
     hostAccesses: () => [4, 5],
     orphans: () => 1,
-    reaps: () => [3, 2, 1, 0],
+    reaps: () => [3, 2, 1, 0, 0],
+    reapsStuck: () => 1,
     hiddenNodes: () => 4,
     leaks: () => 2,
     tableEntries: () => [

@@ -75,7 +75,7 @@ test('each orphan is detached once, with a line that says whose it was', async (
   await pass(1);
   assert.equal(lines.length, 0, 'never at the first look');
   await pass(3);
-  assert.deepEqual(reaper.counts(), { detached: 2, removed: 0, busy: 0, failed: 0 });
+  assert.deepEqual(reaper.counts(), { detached: 2, removed: 0, busy: 0, gone: 0, failed: 0 });
   const [first] = lines;
   assert.deepEqual(
     [first?.kind, first?.command, first?.rule, first?.owner, first?.backing?.path],
@@ -91,6 +91,17 @@ test('what is open is not even claimed, and told once', async (t) => {
   assert.ok(reaper.counts().busy >= 1);
 });
 
+test('a try that ends in an error is a failure; that somebody else was first, or is there again, is none', async (t) => {
+  const codes = ['EIO', 'ENXIO', 'ENODEV', 'ENOENT', 'EBUSY'];
+  const all = codes.map((_, at) => orphan(at, BigInt(77 + at)));
+  const { reaper, warnings, pass } = stage(t, all, (minor) =>
+    Promise.reject(Object.assign(new Error('no'), { code: codes[minor] })),
+  );
+  await pass(2);
+  assert.deepEqual(reaper.counts(), { detached: 0, removed: 0, busy: 1, gone: 3, failed: 1 });
+  assert.equal(warnings.length, 2);
+});
+
 test('an owner that hangs a call gets no second one, and is nobody else’s trouble', async (t) => {
   const never = new Promise<number>(() => {});
   const all = [orphan(3, 77n), orphan(4, 77n), orphan(5, 78n)];
@@ -100,15 +111,16 @@ test('an owner that hangs a call gets no second one, and is nobody else’s trou
   await pass(1, 10_000);
   await pass(50);
   assert.deepEqual(claimed, [3, 5]);
-  assert.deepEqual(reaper.counts(), { detached: 1, removed: 0, busy: 0, failed: 1 });
+  assert.deepEqual(reaper.counts(), { detached: 1, removed: 0, busy: 0, gone: 0, failed: 1 });
 });
 
 test('with eight such owners reaping is over, and says so', async (t) => {
   const all = Array.from({ length: 12 }, (_, at) => orphan(at, BigInt(100 + at)));
-  const { claimed, warnings, pass } = stage(t, all, () => new Promise<number>(() => {}));
+  const { reaper, claimed, warnings, pass } = stage(t, all, () => new Promise<number>(() => {}));
   await pass(2);
   await pass(12, 10_000);
   await pass(50);
   assert.equal(claimed.length, 8);
+  assert.equal(reaper.stuck(), 8);
   assert.deepEqual(warnings.at(-1), 'nothing is reaped any more: too many calls never returned');
 });

@@ -161,7 +161,8 @@ export async function startDemoAgent(
       filterMode,
       loopfs: async () => stage.loopfs(),
       hostAccesses,
-      reaps: () => ({ detached: 0, removed: 0, busy: 0, failed: 0 }),
+      reaps: () => ({ detached: 0, removed: 0, busy: 0, gone: 0, failed: 0 }),
+      reapsStuck: () => 0,
       hiddenNodes: () => 0,
       // Which cgroups were still there is not recorded.
       isContainerGone: () => false,

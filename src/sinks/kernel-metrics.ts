@@ -37,6 +37,7 @@ export interface KernelMetricsOptions {
   loopfs: () => Promise<LoopfsCounts | undefined>;
   hostAccesses: HostAccesses;
   reaps: () => ReapCounts;
+  reapsStuck: () => number;
   hiddenNodes: () => number;
   isContainerGone: IsContainerGone;
   isReady: () => boolean;
@@ -84,6 +85,7 @@ export function createKernelMetrics(options: KernelMetricsOptions): MetricsSourc
       const counts = options.reaps();
       return REAP_RESULTS.map((each) => counts[each]);
     },
+    reapsStuck: options.reapsStuck,
     hiddenNodes: options.hiddenNodes,
     orphans: () => devices().filter(({ orphan }) => orphan).length,
     leaks: () =>

@@ -94,6 +94,7 @@ export interface MetricsSource {
   orphans(): number;
   /** [result] */
   reaps(): ArrayLike<number>;
+  reapsStuck(): number;
   /** Nodes that are out of the host's /dev. */
   hiddenNodes(): number;
   /** Devices with a backing file whose container is gone. */

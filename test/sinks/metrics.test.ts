@@ -32,6 +32,7 @@ test('each value stands beside its own labels', async () => {
     'loopwarden_ring_bytes{state="size"} 2097152',
     'loopwarden_receivers{class="filtered"} 2',
     'loopwarden_orphans 1',
+    'loopwarden_reaps_stuck 1',
     'loopwarden_leaks 2',
     'loopwarden_host_accesses_total{by="uevent"} 5',
     'loopwarden_host_receivers{kind="other"} 1',

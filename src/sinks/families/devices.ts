@@ -18,8 +18,11 @@ export function addDevices(registry: Registry, source: MetricsSource, options: M
   );
   addNumber(registry, 'orphans', 'Loop devices whose owning user namespace is gone.', () => source.orphans());
   const reaps =
-    'Tries to detach and to remove orphans (reap.mode), by what became of them; busy: somebody uses it.';
+    'Tries to detach and to remove orphans (reap.mode), by what became of them; busy: somebody uses it, gone: somebody else was first.';
   addCounter(registry, 'reaps_total', reaps, labelProduct({ result }), () => source.reaps());
+  const stuck =
+    'Dead owners for whom a call that reaps never returned: nothing more of theirs is reaped, and with 8 of them nothing at all until the next start.';
+  addNumber(registry, 'reaps_stuck', stuck, () => source.reapsStuck());
   const nodes =
     'Nodes of hidden devices and their partitions that are out of the host’s /dev (hide.devnode).';
   addNumber(registry, 'hidden_nodes', nodes, () => source.hiddenNodes());
