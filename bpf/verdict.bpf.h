@@ -174,12 +174,15 @@ static __always_inline bool find_owner(struct uevent *event, const struct filter
 	event->ownership.rule = RULE_NOT_LOOP;
 	if (!uevent_name(event->text, event->form, config->part_shift, &event->name))
 		return false;
-	if (event->name.other_driver)
-		return examine_disk(event, config);
-	if (!event->name.devno)
-		return false;
-	event->fields = uevent_fields(event->text, event->form, &event->name);
-	resolve_uevent(event, config);
+	if (event->name.other_driver) {
+		if (!examine_disk(event, config))
+			return false;
+	} else {
+		if (!event->name.devno)
+			return false;
+		event->fields = uevent_fields(event->text, event->form, &event->name);
+		resolve_uevent(event, config);
+	}
 	/* Owned since the scope was another: it is the host's as long as it is not that again. */
 	if (is_container_id(event->ownership.owner) && config->scope != HIDE_SCOPE_CONTAINER) {
 		event->ownership.owner = USERNS_INITIAL;

@@ -4,6 +4,7 @@ import { beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import { devnoOf } from '../../src/devices/devno.js';
 import { type OwnerEntry, RULE, STACK_STATE, UEVENT_SUBSYSTEM, VERDICT } from '../../src/kernel/abi.js';
+import { changeSettings } from '../../src/kernel/settings.js';
 import { CONTAINER } from '../event-fixture.js';
 import {
   deliver,
@@ -11,6 +12,7 @@ import {
   forgetDisk,
   forgetOwner,
   ownerEntry,
+  programs,
   setDisk,
   setMode,
   setOwner,
@@ -22,6 +24,8 @@ const DEVNO = devnoOf(MAJOR, 3);
 const NAME = 'dm-3';
 const path = (name: string): string => `/devices/virtual/block/${name}`;
 const BDI = `/devices/virtual/bdi/${MAJOR}:3`;
+/** As bpf/event.h has ids of containers without a user namespace (CONTAINER_IDS). */
+const ROOTFUL = (0x1fffn << 40n) | 77n;
 const STACKED: Partial<OwnerEntry> = { stacked: CONTAINER, links: 1, stack: STACK_STATE.LINKED };
 const fields = [`MAJOR=${MAJOR}`, 'MINOR=3', `DEVNAME=${NAME}`, 'DEVTYPE=disk', 'DISKSEQ=41'];
 
@@ -42,6 +46,22 @@ test('hides a disk that stands on an owned one, what is beneath it, and its bdi'
   assert.deepEqual([diskseq, wholeDisk], [41n, 1]);
   const [bdi] = emit(ueventText({ path: BDI, subsystem: 'bdi' }));
   assert.deepEqual([bdi?.devno, bdi?.disk, bdi?.subsystem], [DEVNO, '', UEVENT_SUBSYSTEM.BDI]);
+});
+
+test('what stands on a rootful container’s device is hidden as that is: while hide.scope says so', () => {
+  setOwner(DEVNO, { ...STACKED, stacked: ROOTFUL });
+  const text = ueventText({ path: path(NAME), fields });
+  for (const [scope, delivered, rule] of [
+    ['container', 'hidden', RULE.STACKED],
+    ['userns', 'delivered', RULE.INITIAL_OWNER],
+  ] as const) {
+    changeSettings(programs.map('settings'), { scope });
+    assert.equal(deliver(text), delivered, scope);
+    assert.deepEqual(
+      emit(text).map(({ rule: told }) => told),
+      [rule],
+    );
+  }
 });
 
 test('delivers what nobody owns, however much its name is like an owned one’s', () => {
