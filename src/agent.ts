@@ -22,7 +22,7 @@ import { openAccounts } from './events/accounts.js';
 import { measureAggregateGap, openAggregates } from './events/aggregates.js';
 import type { DecodedBatch } from './events/decode.js';
 import { type Gap, measureGap, openEventRing } from './events/ring.js';
-import { createHousekeeping } from './housekeeping.js';
+import { createHousekeeping, STACK_LOOK_MS } from './housekeeping.js';
 import { openCgroupHierarchy } from './identity/cgroup-hierarchy.js';
 import { createContainerPresence } from './identity/container-presence.js';
 import { createContainerResolver } from './identity/resolver.js';
@@ -338,7 +338,7 @@ async function assemble(parts: Parts): Promise<Agent> {
   );
   log.info({ left }, 'capabilities given up');
   nodes.settleAll();
-  const keepHouse = createHousekeeping({
+  const house = createHousekeeping({
     native,
     kernel,
     filter,
@@ -348,8 +348,10 @@ async function assemble(parts: Parts): Promise<Agent> {
     tellHost,
     log,
   });
-  const housekeeping = setInterval(keepHouse, config.receivers.scan_interval_ms);
+  const housekeeping = setInterval(house.keep, config.receivers.scan_interval_ms);
   cleanup.add(() => clearInterval(housekeeping));
+  const stackLooks = house.lookForStacks && setInterval(house.lookForStacks, STACK_LOOK_MS);
+  cleanup.add(() => clearInterval(stackLooks));
   started = true;
   reaper.start();
   if (config.loopfs.serve) {

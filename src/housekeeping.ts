@@ -1,6 +1,6 @@
 /** What the agent looks at from time to time, since nothing tells of it: receivers, stacks, its accounts, its pins. */
 import type { Logger } from 'pino';
-import { adoptStacks, leftDisks, releaseStacks } from './devices/stacks.js';
+import { adoptStacks, isAnyOwned, leftDisks, releaseStacks } from './devices/stacks.js';
 import type { Accounts } from './events/accounts.js';
 import { readDrops } from './kernel/counters.js';
 import type { Filter } from './kernel/filter.js';
@@ -18,8 +18,17 @@ interface Options {
   log: Logger;
 }
 
-/** What is to be done once in each interval. */
-export function createHousekeeping(options: Options): () => void {
+export interface Housekeeping {
+  /** To be done once in each interval. */
+  keep(): void;
+  /** To be done every STACK_LOOK_MS. Undefined: hooks tell what stands on what. */
+  lookForStacks: (() => void) | undefined;
+}
+
+/** Of a disk's first uevents udev hears in any case, and those of one that is nobody's so far are not recorded: none of them could tell. */
+export const STACK_LOOK_MS = 1000;
+
+export function createHousekeeping(options: Options): Housekeeping {
   const { kernel, accounts, log } = options;
   const owners = kernel.map('owners');
   const stacks = { owners, disks: kernel.map('disks'), stackLinks: kernel.map('stack_links') };
@@ -27,14 +36,15 @@ export function createHousekeeping(options: Options): () => void {
   let unaccountedSeen = 0;
   let pinsMissed = false;
 
-  /** Where no hook tells of it, what is put on what; everywhere, what has passed to the host by that. */
-  const keepStacks = (): void => {
-    const { bootNs } = options.native.clocks();
-    if (kernel.link('disk_stacking').place === 'agent') {
-      releaseStacks(stacks, bootNs);
-      adoptStacks(stacks);
-    }
-    for (const { name, action } of leftDisks(owners, bootNs)) {
+  const lookForStacks = (): void => {
+    if (!isAnyOwned(owners)) return;
+    releaseStacks(stacks, options.native.clocks().bootNs);
+    adoptStacks(stacks);
+  };
+
+  /** What has passed to the host by what is put on what. */
+  const handOverLeft = (): void => {
+    for (const { name, action } of leftDisks(owners, options.native.clocks().bootNs)) {
       log.info(
         { device: name, action },
         'on no device of a user namespace any more: handed over to the host',
@@ -60,10 +70,13 @@ export function createHousekeeping(options: Options): () => void {
     log.error({ path: options.pinsPath }, 'the pins are gone: nothing would outlive this agent; restart it');
   };
 
-  return () => {
-    options.filter.refresh();
-    keepStacks();
-    checkRecords();
-    checkPins();
+  return {
+    keep() {
+      options.filter.refresh();
+      handOverLeft();
+      checkRecords();
+      checkPins();
+    },
+    lookForStacks: kernel.link('disk_stacking').place === 'agent' ? lookForStacks : undefined,
   };
 }

@@ -6,7 +6,7 @@ import { type OwnerEntry, STACK_STATE, writeOwnerEntry } from '../kernel/abi.js'
 import type { BpfMap } from '../kernel/native.js';
 import { isLoop } from './devno.js';
 import { diskOf, diskOfSlave, listStacked, readDisk, type SysfsDisk } from './disks.js';
-import { devnoKey, isStacked, ownerOf, readOwners, USERNS_NONE } from './owners.js';
+import { devnoKey, isOwned, isStacked, ownerOf, readOwners, USERNS_NONE } from './owners.js';
 
 export interface StackMaps {
   owners: BpfMap;
@@ -33,6 +33,11 @@ const NOBODY: OwnerEntry = {
   stack: STACK_STATE.NONE,
   hostKnows: 0,
 };
+
+/** Is any device a container's? Else nothing can stand on one. */
+export function isAnyOwned(owners: BpfMap): boolean {
+  return [...readOwners(owners).values()].some((entry) => isOwned(ownerOf(entry, true).class));
+}
 
 /** Tags what stands on an owned device and is not tagged yet. Returns the names of what it found. */
 export function adoptStacks(maps: StackMaps): string[] {
@@ -91,7 +96,7 @@ function adoptDisk(
   return true;
 }
 
-/** The disks below that a user namespace owns, each once. */
+/** The disks below that a container owns, each once. */
 function ownedBelow(
   { slaves }: SysfsDisk,
   entries: ReadonlyMap<number, OwnerEntry>,
@@ -99,7 +104,7 @@ function ownedBelow(
   const devnos = new Set(slaves.flatMap((slave) => diskOfSlave(slave)?.devno ?? []));
   return [...devnos].flatMap((devno) => {
     const owner = ownerOf(entries.get(devno), true);
-    return owner.class === 'userns' ? [{ devno, owner: owner.id }] : [];
+    return isOwned(owner.class) ? [{ devno, owner: owner.id }] : [];
   });
 }
 

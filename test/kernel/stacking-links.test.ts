@@ -4,12 +4,15 @@ import { type TestContext, test } from 'node:test';
 import { defer } from '../support/defer.js';
 import { mapDevice, skipWithoutMapper } from '../support/device-mapper.js';
 import { linksOf } from '../support/links.js';
+import { openRootfulContainer } from '../support/rootful-container.js';
 import { KERNEL } from '../support/scale.js';
 import { openContainer } from '../support/shell.js';
 import { type Stage, setStage } from '../support/stage.js';
 import { eventually } from '../support/wait.js';
 
 const skip = await skipWithoutMapper();
+/** Half of the time between two searches for uevent sockets (receivers.scan_interval_ms), which do not find it. */
+const SOON_MS = 5000;
 
 async function mapTheirs(t: TestContext, avoid: string): Promise<{ stage: Stage; table: string }> {
   const stage = await setStage(t, { env: { LOOPWARDEN_HOOKS_AVOID: avoid } });
@@ -35,7 +38,11 @@ test('sysfs tells it later: the first events reach the host, and so does the las
   const mapping = await mapDevice(t, 'sysfs', [table]);
   const heard = async (): Promise<string[]> =>
     (await stage.hostHears(mapping.events)).filter((event) => event.endsWith(` ${mapping.name}`));
-  await eventually('it is found', async () => (await stage.agent.ask(`devices/${mapping.name}`)).hidden);
+  await eventually(
+    'it is found',
+    async () => (await stage.agent.ask(`devices/${mapping.name}`)).hidden,
+    SOON_MS,
+  );
   const first = await heard();
   // How many depends on when the agent looks.
   assert.ok(first.length >= 1, first.join());
@@ -43,4 +50,25 @@ test('sysfs tells it later: the first events reach the host, and so does the las
   assert.deepEqual(await heard(), first);
   await mapping.remove();
   assert.deepEqual([...new Set((await heard()).slice(first.length))], [`remove ${mapping.name}`]);
+});
+
+test('sysfs tells of what stands on a rootful container’s device, too', { skip }, async (t) => {
+  const env = {
+    LOOPWARDEN_HOOKS_AVOID: 'fentry,fexit,fmod_ret,lsm,kprobe',
+    LOOPWARDEN_HIDE_SCOPE: 'container',
+  };
+  const stage = await setStage(t, { env });
+  const device = stage.device(35_001);
+  const box = await openRootfulContainer(t);
+  await box.run(`losetup ${device} ${stage.image}`);
+  const mapping = await mapDevice(t, 'rootful', [`0 2048 linear ${device} 0`]);
+  const { owner } = await eventually(
+    'it is found',
+    async () => {
+      const report = await stage.agent.ask(`devices/${mapping.name}`);
+      return report.hidden && report;
+    },
+    SOON_MS,
+  );
+  assert.deepEqual([owner.class, owner.as], ['container', 'stacked']);
 });
