@@ -28,6 +28,7 @@ struct loop_config_state abi_loop_config_state;
 struct ioctl_event abi_ioctl_event;
 struct ioctl_path_event abi_ioctl_path_event;
 struct uevent_event abi_uevent_event;
+struct lost_cookie abi_lost_cookie;
 struct receiver_event abi_receiver_event;
 struct receiver_entry abi_receiver_entry;
 struct receiver_key abi_receiver_key;

@@ -288,6 +288,16 @@ struct uevent_event {
 	char disk[DISK_NAME_LENGTH];
 };
 
+/*
+ * A hidden uevent whose record found no room, and that somebody waits for: the agent is to complete it all the same. Each
+ * has a key of its own, so that none is deleted with another.
+ */
+struct lost_cookie {
+	__u64 boot_ns;
+	__u32 dm_cookie; /* as in struct uevent_event; not 0 */
+	__u32 cpu;
+};
+
 struct receiver_event {
 	struct event_header header;
 	__u32 pid;

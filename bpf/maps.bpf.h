@@ -68,6 +68,9 @@ __weak MAP(BPF_MAP_TYPE_LRU_HASH, __u64, __u64, 4096) budgets SEC(".maps");
 __weak MAP(BPF_MAP_TYPE_HASH, struct aggregate_key, struct aggregate_entry, 4096) aggregates
     SEC(".maps");
 
+/* Beside the ring, as nothing else is: a full one would have somebody wait for ever. */
+__weak MAP(BPF_MAP_TYPE_HASH, struct lost_cookie, __u32, 1024) lost_cookies SEC(".maps");
+
 /* What the set that acts was built from: read and written by agents only (src/kernel/acting-set.ts). */
 __weak MAP(BPF_MAP_TYPE_ARRAY, __u32, struct acting_build, 1) acting_build SEC(".maps");
 

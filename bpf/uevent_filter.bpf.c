@@ -56,10 +56,34 @@ static __always_inline bool tells_of_life(const struct uevent *event, __u64 ende
 	if (event->name.action != UEVENT_ACTION_CHANGE)
 		return event->name.action == UEVENT_ACTION_ADD ||
 		       event->name.action == UEVENT_ACTION_REMOVE;
+	/* Of device-mapper: somebody may wait for it (DM_COOKIE). Only who may load a table can have it sent. */
+	if (event->name.other_driver)
+		return true;
 	if (ended != USERNS_NONE || state == LOOP_STATE_RUNDOWN)
 		return true;
 	call = inflight_lookup(current_task());
 	return call && takes_life(call->command) && call->devno == event->name.devno;
+}
+
+/* A function of its own: its key has no room beside what the callers need of the stack. */
+__weak __noinline int lose_cookie(__u32 dm_cookie, __u64 now)
+{
+	struct lost_cookie key = {
+	    .boot_ns = now,
+	    .dm_cookie = dm_cookie,
+	    .cpu = bpf_get_smp_processor_id(),
+	};
+	__u32 one = 1;
+
+	if (!dm_cookie)
+		return 0;
+	bpf_map_update_elem(&lost_cookies, &key, &one, BPF_ANY);
+	return 0;
+}
+
+static __always_inline bool is_other_disk(const struct uevent *event)
+{
+	return event->name.other_driver && event->fields.subsystem == UEVENT_SUBSYSTEM_BLOCK;
 }
 
 /* What the agent cannot tell by the number of another driver's disk. */
@@ -115,6 +139,9 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 	cpu_seq = next_cpu_seq();
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 	if (!record) {
+		/* First: the agent looks for it when it sees that something was dropped. */
+		if (is_other_disk(event) && verdict_of(rule) == VERDICT_HIDE)
+			lose_cookie(uevent_numbers(event->text, event->form, &event->name), now);
 		count_drop(DROP_REASON_RING_FULL);
 		return;
 	}
@@ -134,7 +161,7 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 	record->dm_cookie = 0;
 	record->padding = 0;
 	__builtin_memset(record->disk, 0, sizeof(record->disk));
-	if (event->name.other_driver && event->fields.subsystem == UEVENT_SUBSYSTEM_BLOCK)
+	if (is_other_disk(event))
 		describe_disk(event, record);
 	bpf_ringbuf_submit(record, 0);
 	count(&event_counts, EVENT_KIND_UEVENT);

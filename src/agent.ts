@@ -221,9 +221,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     written: () => written,
     settle: nodes.settle,
     handOver,
-    completeCookie(cookie) {
-      if (isUdevFiltered(receivers.list(), receivers.udevTgid())) native.completeUdevCookie(cookie);
-    },
+    completeCookie,
   });
 
   const api = createAgentApi({
@@ -344,6 +342,7 @@ async function assemble(parts: Parts): Promise<Agent> {
     filter,
     accounts,
     isRingRead,
+    completeCookie,
     pinsPath: config.pins.path,
     tellHost,
     log,
@@ -405,6 +404,10 @@ async function assemble(parts: Parts): Promise<Agent> {
     } catch (error) {
       log.warn({ err: error, device: name }, 'a device that another thread’s descriptor led to');
     }
+  }
+
+  function completeCookie(cookie: number): void {
+    if (isUdevFiltered(receivers.list(), receivers.udevTgid())) native.completeUdevCookie(cookie);
   }
 
   function handOver({ device: { name }, action }: HandOver): void {

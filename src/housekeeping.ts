@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { adoptStacks, isAnyOwned, leftDisks, releaseStacks } from './devices/stacks.js';
 import type { Accounts } from './events/accounts.js';
+import { takeLostCookies } from './events/lost-cookies.js';
 import { readDrops } from './kernel/counters.js';
 import type { Filter } from './kernel/filter.js';
 import type { KernelSide } from './kernel/kernel-side.js';
@@ -13,6 +14,7 @@ interface Options {
   filter: Pick<Filter, 'refresh'>;
   accounts: Pick<Accounts, 'check'>;
   isRingRead: () => boolean;
+  completeCookie: (cookie: number) => void;
   pinsPath: string;
   tellHost: (name: string, action: 'add' | 'change') => void;
   log: Logger;
@@ -60,7 +62,10 @@ export function createHousekeeping(options: Options): Housekeeping {
     unaccountedSeen = unaccounted;
     const drops = readDrops(kernel.map('drop_counts'));
     const all = Object.values(drops).reduce((sum, count) => sum + count, 0);
-    if (all > dropsSeen) log.error({ lost: all - dropsSeen, ...drops }, 'records were lost');
+    if (all > dropsSeen) {
+      log.error({ lost: all - dropsSeen, ...drops }, 'records were lost');
+      takeLostCookies(kernel.map('lost_cookies')).forEach(options.completeCookie);
+    }
     dropsSeen = all;
   };
 

@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0x05d502d98967d805n;
+export const LAYOUT_HASH = 0x0658543697cd6375n;
 /** Of the sizes of the state: every version of one hash goes on with the same maps. */
 export const STATE_HASH = 0x79f8a353ed75fc5an;
 
@@ -444,6 +444,21 @@ export function readUeventEvent(view: DataView, at: number): UeventEvent {
     wholeDisk: view.getUint32(at + 164, true),
     dmCookie: view.getUint32(at + 168, true),
     disk: readText(view, at + 176, 32),
+  };
+}
+
+/** `struct lost_cookie` */
+export interface LostCookie {
+  bootNs: bigint;
+  dmCookie: number;
+  cpu: number;
+}
+export const LOST_COOKIE_SIZE = 16;
+export function readLostCookie(view: DataView, at: number): LostCookie {
+  return {
+    bootNs: view.getBigUint64(at, true),
+    dmCookie: view.getUint32(at + 8, true),
+    cpu: view.getUint32(at + 12, true),
   };
 }
 

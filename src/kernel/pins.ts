@@ -55,6 +55,7 @@ const LAYOUT_MAPS = [
   'budgets',
   'aggregates',
   'aggregate_counts',
+  'lost_cookies',
   'events',
   'receiver_events',
   'record_seq',

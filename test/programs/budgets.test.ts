@@ -5,11 +5,21 @@ import { devnoOf, LOOP_MAJOR } from '../../src/devices/devno.js';
 import { openAccounts } from '../../src/events/accounts.js';
 import { type Aggregate, measureAggregateGap, openAggregates } from '../../src/events/aggregates.js';
 import { readBudgets, setBudgets } from '../../src/events/budgets.js';
-import { EVENT_KIND, UEVENT_ACTION, UEVENT_EVENT_SIZE, VERDICT } from '../../src/kernel/abi.js';
+import { takeLostCookies } from '../../src/events/lost-cookies.js';
+import { EVENT_KIND, STACK_STATE, UEVENT_ACTION, UEVENT_EVENT_SIZE, VERDICT } from '../../src/kernel/abi.js';
 import { readCounters, readDrops } from '../../src/kernel/counters.js';
 import { loopPartShift } from '../../src/kernel/settings.js';
 import { CONTAINER, INITIAL } from '../event-fixture.js';
-import { emit, emitUnread, programs, readEmitted, setMode, setOwner, ueventText } from './uevent-programs.js';
+import {
+  emit,
+  emitUnread,
+  programs,
+  readEmitted,
+  setDisk,
+  setMode,
+  setOwner,
+  ueventText,
+} from './uevent-programs.js';
 
 const NUMBER = 816;
 const DEVNO = devnoOf(LOOP_MAJOR, NUMBER << loopPartShift());
@@ -65,6 +75,34 @@ test('past its budget a principal’s events are counted, with who, what and whe
   );
   assert.ok(firstBootNs < lastBootNs);
   assert.deepEqual(await take(), [], 'told once');
+});
+
+test('what somebody may wait for is recorded whatever the budget, and not lost with a full ring', () => {
+  const name = 'dm-7';
+  const devno = devnoOf(254, 7);
+  setDisk(name, devno);
+  setOwner(devno, { stacked: CONTAINER, links: 1, stack: STACK_STATE.LINKED });
+  const resumed = (cookie: number): string =>
+    ueventText({
+      path: `/devices/virtual/block/${name}`,
+      fields: [`DM_COOKIE=${cookie}`, 'MAJOR=254', 'MINOR=7'],
+    });
+  limitTo(1);
+  while (emit(PARTITION).length > 0);
+  for (let time = 0; time < 100; time++)
+    assert.deepEqual(
+      emit(resumed(0x21_4a7f)).map(({ dmCookie }) => dmCookie),
+      [0x21_4a7f],
+    );
+  for (let sent = 0; sent * UEVENT_EVENT_SIZE < RING_BYTES; sent++) emitUnread(resumed(0));
+  const dropped = (): number => readDrops(programs.map('drop_counts')).ring_full ?? 0;
+  const before = dropped();
+  for (const cookie of [0x21_4a7f, 0x21_4a7f, 0x21_4a80, 0]) emitUnread(resumed(cookie));
+  setMode('observe');
+  emitUnread(resumed(0x21_4a81));
+  assert.equal(dropped() - before, 5);
+  assert.deepEqual(takeLostCookies(programs.map('lost_cookies')), [0x21_4a7f, 0x21_4a7f, 0x21_4a80]);
+  assert.deepEqual(takeLostCookies(programs.map('lost_cookies')), [], 'each once');
 });
 
 test('a disk that comes or goes is recorded whatever the budget, unless somebody only says so', () => {
