@@ -65,14 +65,18 @@ static __always_inline bool pays(__u64 principal, __u64 cost_ns, __u64 burst, __
 /* Not on the stack, which the callers of what is below have use for. */
 static const struct aggregate_entry no_aggregate;
 
-/* The caller of the first one stands for all: who else of the principal there was, nobody noted. */
-static __always_inline void count_instead(const struct aggregate_key *key, __u64 now)
+/*
+ * The caller of the first one stands for all: who else of the principal there was, nobody noted. Of its disk it is noted
+ * whether it was that of all: a line for each would be as many as somebody can make disks.
+ */
+static __always_inline void count_instead(const struct aggregate_key *key, __u32 devno, __u64 now)
 {
 	struct aggregate_entry *entry = bpf_map_lookup_elem(&aggregates, key);
 	struct task_struct *task = current_task();
+	bool is_first = false;
 
 	if (!entry) {
-		bool is_first = !bpf_map_update_elem(&aggregates, key, &no_aggregate, BPF_NOEXIST);
+		is_first = !bpf_map_update_elem(&aggregates, key, &no_aggregate, BPF_NOEXIST);
 
 		entry = bpf_map_lookup_elem(&aggregates, key);
 		if (!entry) {
@@ -81,23 +85,33 @@ static __always_inline void count_instead(const struct aggregate_key *key, __u64
 		}
 		if (is_first) {
 			entry->first_boot_ns = now;
-			fill_caller(&entry->caller, task, userns_id(task_userns(task)));
+			entry->devno = devno;
+			fill_caller(&entry->caller, task, userns_id(task_userns(task)),
+				    key->is_foreign);
 		}
 	}
+	/* Who finds it before it is noted takes it for another: that is said too often, never too seldom. */
+	if (!is_first && entry->devno != devno)
+		entry->is_mixed = 1;
 	__sync_fetch_and_add(&entry->count, 1);
 	entry->last_boot_ns = now;
 	count(&aggregate_counts, key->kind);
 }
 
+/* What the agent is told of it beside command and result; in one word, as there are five arguments at most. */
+#define ABOUT(devno, is_foreign) ((__u64)((is_foreign)&1) << 32 | (devno))
+
 /*
  * True: no record is to be made of what the current task did, and it is counted. `command` and `result` as in struct
  * aggregate_key. Not to be asked of what changes whose a device is.
  */
-__weak __noinline int is_counted_instead(__u32 kind, __u32 command, __s64 result, __u64 now)
+__weak __noinline int is_counted_instead(__u32 kind, __u32 command, __s64 result, __u64 about,
+					 __u64 now)
 {
 	__u32 zero = 0;
 	struct record_budgets *terms = bpf_map_lookup_elem(&record_budgets, &zero);
-	struct aggregate_key key = {.kind = kind, .command = command, .result = result};
+	struct aggregate_key key = {
+	    .kind = kind, .command = command, .result = result, .is_foreign = about >> 32};
 	__u64 waiting;
 	bool is_host;
 
@@ -111,7 +125,7 @@ __weak __noinline int is_counted_instead(__u32 kind, __u32 command, __s64 result
 	    pays(key.principal, is_host ? terms->host_cost_ns : terms->cost_ns,
 		 is_host ? terms->host_burst : terms->burst, now))
 		return false;
-	count_instead(&key, now);
+	count_instead(&key, about, now);
 	return true;
 }
 

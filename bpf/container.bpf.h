@@ -15,6 +15,7 @@
 #ifndef LOOPWARDEN_CONTAINER_BPF_H
 #define LOOPWARDEN_CONTAINER_BPF_H
 
+#include "emit.bpf.h"
 #include "owner.bpf.h"
 #include "task.bpf.h"
 
@@ -134,6 +135,17 @@ static __always_inline __u64 task_container(struct task_struct *task,
 	if (!config || config->scope != HIDE_SCOPE_CONTAINER)
 		return USERNS_NONE;
 	return container_of_task_at(plain_address(task));
+}
+
+/* is_foreign of the current task, whose claim nobody else asks for. It is no matter which container it is. */
+__weak __noinline __u32 is_foreign_task(__u64 owner)
+{
+	struct task_struct *task = current_task();
+
+	if (READ(task_userns(task), level) != 0)
+		return 0;
+	return is_foreign(owner, USERNS_INITIAL,
+			  container_namespace(task) ? CONTAINER_IDS : USERNS_NONE);
 }
 
 /* Who a device belongs to that the task makes or attaches. `userns`: the id of its user namespace. */

@@ -45,9 +45,27 @@ static __always_inline void fill_userns(struct userns_identity *identity, __u64 
 	identity->padding = 0;
 }
 
+/*
+ * 1: a task of the host's is at a device of `owner`, another's. `userns`: the id of its user namespace, `claimant`: who a
+ * device would belong to that it attaches, USERNS_NONE: that. In the initial user namespace are containers, too, and
+ * privileged ones reach others' devices: only at a device of a container without a user namespace of its own they do not
+ * count, since it may be their own, or that of one inside of them. A function of its own, of whose result the verifier
+ * knows nothing: it would walk all that follows once for each way to it.
+ */
+__weak __noinline __u32 is_foreign(__u64 owner, __u64 userns, __u64 claimant)
+{
+	struct filter_settings *config = filter_settings();
+
+	if (userns != USERNS_INITIAL || owner == USERNS_NONE || owner == USERNS_INITIAL || !config)
+		return 0;
+	if (!is_container_id(owner))
+		return 1;
+	return !is_container_id(claimant) && config->scope == HIDE_SCOPE_CONTAINER;
+}
+
 /* `userns`: the id of the task's user namespace. */
 static __always_inline void fill_caller(struct caller *caller, struct task_struct *task,
-					__u64 userns)
+					__u64 userns, __u32 is_foreign)
 {
 	struct cred *cred = READ(task, cred);
 	struct nsproxy *namespaces = READ(task, nsproxy);
@@ -61,7 +79,7 @@ static __always_inline void fill_caller(struct caller *caller, struct task_struc
 	caller->pidns = READ(task_pid_namespace(task), ns.inum);
 	caller->mntns = READ(namespaces, mnt_ns, ns.inum);
 	caller->netns = READ(namespaces, net_ns, ns.inum);
-	caller->padding = 0;
+	caller->is_foreign = is_foreign & 1;
 	fill_userns(&caller->userns, userns, READ(cred, user_ns));
 	BPF_CORE_READ_INTO(&caller->comm, task, comm);
 }

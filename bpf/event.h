@@ -208,7 +208,8 @@ struct caller {
 	__u32 pidns;
 	__u32 mntns;
 	__u32 netns;
-	__u32 padding;
+	/* 1: of the host's, at a device that is not (emit.bpf.h); of uevents only what it wrote to sysfs. */
+	__u32 is_foreign;
 	struct userns_identity userns;
 	char comm[COMM_LENGTH];
 };
@@ -313,10 +314,10 @@ struct receiver_event {
 struct aggregate_key {
 	__u64 principal;
 	__u32 interval;
-	__u16 kind;    /* EVENT_KIND_IOCTL or EVENT_KIND_UEVENT */
-	__u16 command; /* enum loop_command; of uevents enum uevent_action */
-	__s32 result;  /* as in struct ioctl_event; of uevents enum verdict */
-	__u32 padding;
+	__u16 kind;       /* EVENT_KIND_IOCTL or EVENT_KIND_UEVENT */
+	__u16 command;    /* enum loop_command; of uevents enum uevent_action */
+	__s32 result;     /* as in struct ioctl_event; of uevents enum verdict */
+	__u32 is_foreign; /* as in struct caller, of all of them */
 };
 
 struct aggregate_entry {
@@ -325,6 +326,8 @@ struct aggregate_entry {
 	__u64 first_boot_ns;
 	__u64 last_boot_ns;
 	struct caller caller; /* who made the first of them */
+	__u32 devno;          /* the disk of the first; 0: it named none */
+	__u32 is_mixed;       /* 1: others were of another disk, or may have been */
 };
 
 /* What budgets there are: written by the agent, read by every program; key 0. */

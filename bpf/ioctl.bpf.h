@@ -278,13 +278,13 @@ __weak __noinline int count_ioctl(__u32 command, __s64 result, __u64 duration_ns
 
 static __always_inline void fill_ioctl(struct ioctl_event *record, const struct call_entry *call,
 				       struct task_struct *task, __s64 result, __u32 devno,
-				       __u64 owner_after, __u64 now)
+				       __u64 owner_after, __u32 is_foreign, __u64 now)
 {
 	struct file *file = (void *)call->file;
 	struct cred *opener = READ(file, f_cred);
 	struct user_namespace *opener_ns = READ(opener, user_ns);
 
-	fill_caller(&record->caller, task, call->userns);
+	fill_caller(&record->caller, task, call->userns, is_foreign);
 	record->command = call->command;
 	record->result = result;
 	record->duration_ns = now - call->start_ns;
@@ -367,6 +367,7 @@ static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 	struct inflight_entry *announced;
 	struct loop_device *loop;
 	__u32 devno, created = 0;
+	__u32 foreign;
 
 	if (!config || is_canary(config, canary))
 		return;
@@ -404,8 +405,10 @@ static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 			owner_after = owner_resolve(owner_lookup(devno)).owner;
 	}
 	count_ioctl(call->command, result, now - call->start_ns);
+	foreign = is_foreign(call->owner, call->userns, call->claimant);
 	if (!changes_ownership(call, result, &after, created) &&
-	    is_counted_instead(EVENT_KIND_IOCTL, call->command, result, now)) {
+	    is_counted_instead(EVENT_KIND_IOCTL, call->command, result, ABOUT(devno, foreign),
+			       now)) {
 		call_end(call, token);
 		return;
 	}
@@ -420,7 +423,7 @@ static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 			return;
 		}
 		fill_header(&record->event.header, EVENT_KIND_IOCTL, sizeof(*record), cpu_seq, now);
-		fill_ioctl(&record->event, call, task, result, devno, owner_after, now);
+		fill_ioctl(&record->event, call, task, result, devno, owner_after, foreign, now);
 		record->event.after = after;
 		record->event.path_length = fill_path(record, READ_LOOP(loop, lo_backing_file));
 		submit_ioctl(record);
@@ -433,7 +436,7 @@ static __always_inline void ioctl_returned(__s64 result, enum canary canary)
 			return;
 		}
 		fill_header(&record->header, EVENT_KIND_IOCTL, sizeof(*record), cpu_seq, now);
-		fill_ioctl(record, call, task, result, devno, owner_after, now);
+		fill_ioctl(record, call, task, result, devno, owner_after, foreign, now);
 		record->after = after;
 		submit_ioctl(record);
 	}

@@ -86,6 +86,12 @@ static __always_inline bool is_other_disk(const struct uevent *event)
 	return event->name.other_driver && event->fields.subsystem == UEVENT_SUBSYSTEM_BLOCK;
 }
 
+/* Asked anew where it is needed: the stack has no room to keep it. */
+static __always_inline __u32 is_foreign_event(const struct uevent *event)
+{
+	return event->fields.synthetic & is_foreign_task(event->ownership.owner);
+}
+
 /* What the agent cannot tell by the number of another driver's disk. */
 static __always_inline void describe_disk(const struct uevent *event, struct uevent_event *record)
 {
@@ -134,7 +140,8 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 	__u64 ended = holder_ended(event, entry, state);
 
 	if (!tells_of_life(event, ended, state) &&
-	    is_counted_instead(EVENT_KIND_UEVENT, event->name.action, verdict_of(rule), now))
+	    is_counted_instead(EVENT_KIND_UEVENT, event->name.action, verdict_of(rule),
+			       ABOUT(event->name.devno, is_foreign_event(event)), now))
 		return;
 	cpu_seq = next_cpu_seq();
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
@@ -146,7 +153,8 @@ static __always_inline void emit_uevent(const struct uevent *event, enum rule ru
 		return;
 	}
 	fill_header(&record->header, EVENT_KIND_UEVENT, sizeof(*record), cpu_seq, now);
-	fill_caller(&record->emitter, task, userns_remember(task_userns(task)));
+	fill_caller(&record->emitter, task, userns_remember(task_userns(task)),
+		    is_foreign_event(event));
 	record->devno = event->name.devno;
 	record->action = event->name.action;
 	record->subsystem = event->fields.subsystem;

@@ -9,7 +9,7 @@ import { createAggregatePath } from './aggregate-path.js';
 import { type Cleanup, createCleanup } from './cleanup.js';
 import type { LoadedConfig } from './config/load.js';
 import { createDeviceMaker } from './devices/device-making.js';
-import { loopName } from './devices/devno.js';
+import { diskName, loopName } from './devices/devno.js';
 import { createInventory } from './devices/inventory.js';
 import { openOpeners } from './devices/openers.js';
 import { creatorOf, readOwners } from './devices/owners.js';
@@ -201,6 +201,8 @@ async function assemble(parts: Parts): Promise<Agent> {
     }),
     containers,
     activity,
+    hostAccesses,
+    nameOf: (devno) => registry.get(devno)?.name ?? diskName(devno, partShift),
     trail,
     flush: () => auditLog.flush(),
     onFlood: ({ caller: { pid, comm, uid, userns } }, records) =>

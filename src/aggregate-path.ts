@@ -5,6 +5,7 @@ import type { ContainerResolver } from './identity/resolver.js';
 import type { Activity } from './sinks/activity.js';
 import { entryOfAggregate } from './sinks/audit-events.js';
 import type { AuditTrail } from './sinks/audit-trail.js';
+import type { HostAccesses } from './sinks/host-accesses.js';
 import { recordKey } from './sinks/log-tail.js';
 
 /** A flood is a line a second, not one for each call. */
@@ -16,6 +17,9 @@ export interface AggregatePathOptions {
   aggregates: Aggregates;
   containers: Pick<ContainerResolver, 'containerOf'>;
   activity: Pick<Activity, 'noteAggregate'>;
+  hostAccesses: Pick<HostAccesses, 'noteAggregate'>;
+  /** Of a disk, by its number. */
+  nameOf: (devno: number) => string;
   trail: Pick<AuditTrail, 'record'>;
   /** Resolves when the lines are written. */
   flush: () => Promise<void>;
@@ -32,7 +36,7 @@ export interface AggregatePath {
 }
 
 export function createAggregatePath(options: AggregatePathOptions): AggregatePath {
-  const { aggregates, containers, activity, trail } = options;
+  const { aggregates, containers, activity, hostAccesses, trail } = options;
   let timer: NodeJS.Timeout | undefined;
   let underWay: Promise<void> | undefined;
   let flooding = false;
@@ -41,7 +45,10 @@ export function createAggregatePath(options: AggregatePathOptions): AggregatePat
     for (const aggregate of list) {
       const container = containers.containerOf(aggregate.caller);
       activity.noteAggregate(aggregate, container);
-      trail.record(entryOfAggregate(aggregate, container));
+      hostAccesses.noteAggregate(aggregate);
+      const { devno } = aggregate;
+      const device = devno === 0 ? undefined : { name: options.nameOf(devno), devno };
+      trail.record(entryOfAggregate(aggregate, device, container));
     }
     const [first] = list.toSorted((a, b) => Number(b.count - a.count));
     if (first !== undefined && !flooding)

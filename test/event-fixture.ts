@@ -45,6 +45,7 @@ export function caller(userns = CONTAINER, more: Partial<Caller> = {}): Caller {
     pidns: 4_026_531_836,
     mntns: 4_026_531_832,
     netns: 4_026_531_833,
+    isForeign: 0,
     userns: { id: userns, inum: 4_026_532_100 + level, level, ownerUid: level * 1000 },
     comm: 'losetup',
     ...more,
@@ -144,6 +145,9 @@ export function aggregateOf(more: Partial<Aggregate> = {}): Aggregate {
     count: 1000n,
     firstBootNs: AT_NS,
     lastBootNs: AT_NS + 900_000_000n,
+    isForeign: 0,
+    devno: LOOP3,
+    isMixed: 0,
     caller: caller(),
     ...more,
   };

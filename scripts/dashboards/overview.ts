@@ -178,7 +178,7 @@ export const OVERVIEW: DashboardPlan = {
           ],
           {
             description:
-              'What processes of the host did with devices that a user namespace owns: ioctls, and writes to uevent files. Opens are not seen.',
+              'What processes of the host did with devices that a container owns: ioctls, and writes to uevent files. Opens are not seen.',
             unit: 'ops',
             width: 8,
           },

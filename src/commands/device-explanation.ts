@@ -46,7 +46,7 @@ async function tellStory(
   const story = createStory(name);
   const log = options.log === true || isAlone;
   // Most lines are of other devices: not worth parsing.
-  const mark = `"name":"${name}"`;
+  const marks = [`"name":"${name}"`, '"kind":"agent"', '"kind":"aggregate"'];
   try {
     const source = readEvents({
       agent,
@@ -58,7 +58,7 @@ async function tellStory(
       onNotice: notice,
     });
     for await (const line of source) {
-      if (line === NOW || !(line.includes(mark) || line.includes('"kind":"agent"'))) continue;
+      if (line === NOW || !marks.some((mark) => line.includes(mark))) continue;
       const event = parseEvent(line);
       if (event === undefined) continue;
       const atMs = Date.parse(`${event.time?.slice(0, 23)}Z`);

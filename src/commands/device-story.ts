@@ -3,7 +3,15 @@ import { ownerClass } from '../devices/owners.js';
 import type { FilterModeName } from '../kernel/settings.js';
 import { explainVerdict, ruleWords } from '../policy/explanation.js';
 import type { EventText } from './event-text.js';
-import { actor, fileWords, ownerWords, settingsWords, troubleWords, usernsIdOf } from './event-words.js';
+import {
+  actor,
+  fileWords,
+  ownerWords,
+  settingsWords,
+  troubleWords,
+  usernsIdOf,
+  wholeNumber,
+} from './event-words.js';
 import { createLatest } from './latest.js';
 
 export interface StoryLine {
@@ -25,6 +33,8 @@ interface Sentence extends StoryLine {
   fold: string | undefined;
   times: number;
   lastTime: string | null;
+  /** Of what was counted instead of recorded: how much it was in all. */
+  counted: bigint;
 }
 
 /** Sentences that are kept, the newest. */
@@ -43,8 +53,20 @@ export function createStory(name: string): Story {
       last.lastTime = time;
       return;
     }
-    last = { time, words, tone, fold, times: 1, lastTime: time };
+    last = { time, words, tone, fold, times: 1, lastTime: time, counted: 0n };
     told.add(last);
+  };
+
+  /** What was past its caller's budget in a second: of this device, or of several, and nobody knows whether of this one. */
+  const tellAggregate = (event: EventText): void => {
+    const { command = 'an event', result, verdict, aggregate = {} } = event;
+    const { of, count, devices } = aggregate;
+    if (devices !== 'one' && devices !== 'several') return;
+    const what = of === 'uevent' ? `uevents “${command}” (${verdict})` : `calls of ${command} (${result})`;
+    const where = devices === 'one' ? '' : ' on several devices, this one perhaps among them,';
+    const words = `${what}${where} were counted instead of recorded, the first by ${actor(event)}`;
+    tell(event, words, 'plain', `${devices} ${words}`);
+    if (last) last.counted += wholeNumber(count);
   };
 
   const tellAgent = (event: EventText): void => {
@@ -121,7 +143,9 @@ export function createStory(name: string): Story {
   return {
     add(event) {
       if (event.kind === 'agent') tellAgent(event);
+      else if (event.aggregate?.devices === 'several') tellAggregate(event);
       else if (event.device?.name !== name) return;
+      else if (event.kind === 'aggregate') tellAggregate(event);
       else if (event.kind === 'ioctl') tellIoctl(event);
       else if (event.kind === 'uevent') tellUevent(event);
       else if (event.kind === 'life') {
@@ -135,11 +159,11 @@ export function createStory(name: string): Story {
     },
     tell() {
       const left = told.dropped();
-      const lines = told.take().map(({ time, words, tone, times, lastTime }) => ({
-        time,
-        words: times > 1 ? `${words} (${times} times, until ${lastTime?.slice(11, 19) ?? '?'} UTC)` : words,
-        tone,
-      }));
+      const lines = told.take().map(({ time, words, tone, times, lastTime, counted }) => {
+        const until = `until ${lastTime?.slice(11, 19) ?? '?'} UTC`;
+        const tail = times === 1 ? '' : counted > 0n ? ` (${until})` : ` (${times} times, ${until})`;
+        return { time, words: `${counted > 0n ? `${counted} ` : ''}${words}${tail}`, tone };
+      });
       const [first] = lines;
       if (left > 0 && first)
         lines.unshift({

@@ -23,7 +23,7 @@ export interface EventText {
   rule?: string;
   gap?: { records?: number };
   /** Events that were counted instead of recorded. */
-  aggregate?: { of?: string; count?: number | string };
+  aggregate?: { of?: string; count?: number | string; devices?: string };
   /** Of the stream itself: lines that it left out. */
   lost?: number;
 }
@@ -68,7 +68,7 @@ const SHAPE: { [name: string]: Shape } = {
   verdict: 'string',
   rule: 'string',
   gap: { records: 'number' },
-  aggregate: { of: 'string', count: 'word' },
+  aggregate: { of: 'string', count: 'word', devices: 'string' },
   lost: 'number',
 };
 

@@ -72,5 +72,10 @@ const TROUBLES: Readonly<Record<string, string>> = {
 
 /** Ids are whole numbers; whatever else a line has is nobody's. */
 export function usernsIdOf(id: number | string | undefined): bigint {
-  return /^\d{1,20}$/.test(String(id)) ? BigInt(String(id)) : 0n;
+  return wholeNumber(id);
+}
+
+/** 0 for whatever else a line has. */
+export function wholeNumber(word: number | string | undefined): bigint {
+  return /^\d{1,20}$/.test(String(word)) ? BigInt(String(word)) : 0n;
 }

@@ -21,6 +21,8 @@ export interface Aggregate extends AggregateEntry {
   command: number;
   /** As in an ioctl's record; of uevents enum verdict. */
   result: number;
+  /** As in struct caller, of all of them. */
+  isForeign: number;
 }
 
 export interface Aggregates {
@@ -71,8 +73,9 @@ export function measureAggregateGap(map: BpfMap): Gap {
   return gap;
 }
 
-function aggregateOf({ kind, command, result }: AggregateKey, entry: AggregateEntry): Aggregate {
-  return { ...entry, of: kind === EVENT_KIND.UEVENT ? 'uevent' : 'ioctl', command, result };
+function aggregateOf({ kind, ...key }: AggregateKey, entry: AggregateEntry): Aggregate {
+  const { command, result, isForeign } = key;
+  return { ...entry, of: kind === EVENT_KIND.UEVENT ? 'uevent' : 'ioctl', command, result, isForeign };
 }
 
 function viewOf(bytes: Buffer): DataView {

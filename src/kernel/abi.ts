@@ -2,7 +2,7 @@
 import { readText, readWords } from './text.js';
 
 /** Of the layout below; the BPF objects bear the same number. */
-export const LAYOUT_HASH = 0x0658543697cd6375n;
+export const LAYOUT_HASH = 0xa8c8f981191a573an;
 /** Of the sizes of the state: every version of one hash goes on with the same maps. */
 export const STATE_HASH = 0x79f8a353ed75fc5an;
 
@@ -301,6 +301,7 @@ export interface Caller {
   pidns: number;
   mntns: number;
   netns: number;
+  isForeign: number;
   userns: UsernsIdentity;
   comm: string;
 }
@@ -318,6 +319,7 @@ export function readCaller(view: DataView, at: number): Caller {
     pidns: view.getUint32(at + 32, true),
     mntns: view.getUint32(at + 36, true),
     netns: view.getUint32(at + 40, true),
+    isForeign: view.getUint32(at + 44, true),
     userns: readUsernsIdentity(view, at + 48),
     comm: readText(view, at + 72, 16),
   };
@@ -592,6 +594,7 @@ export interface AggregateKey {
   kind: number;
   command: number;
   result: number;
+  isForeign: number;
 }
 export const AGGREGATE_KEY_SIZE = 24;
 export function readAggregateKey(view: DataView, at: number): AggregateKey {
@@ -601,6 +604,7 @@ export function readAggregateKey(view: DataView, at: number): AggregateKey {
     kind: view.getUint16(at + 12, true),
     command: view.getUint16(at + 14, true),
     result: view.getInt32(at + 16, true),
+    isForeign: view.getUint32(at + 20, true),
   };
 }
 
@@ -610,14 +614,18 @@ export interface AggregateEntry {
   firstBootNs: bigint;
   lastBootNs: bigint;
   caller: Caller;
+  devno: number;
+  isMixed: number;
 }
-export const AGGREGATE_ENTRY_SIZE = 112;
+export const AGGREGATE_ENTRY_SIZE = 120;
 export function readAggregateEntry(view: DataView, at: number): AggregateEntry {
   return {
     count: view.getBigUint64(at, true),
     firstBootNs: view.getBigUint64(at + 8, true),
     lastBootNs: view.getBigUint64(at + 16, true),
     caller: readCaller(view, at + 24),
+    devno: view.getUint32(at + 112, true),
+    isMixed: view.getUint32(at + 116, true),
   };
 }
 

@@ -53,18 +53,27 @@ export function entryOfLifeEnd(
   };
 }
 
-/** Events of one principal, command and result. The caller is the one of the first of them; `container`: its. */
-export function entryOfAggregate(aggregate: Aggregate, container?: Container): AuditEntry {
+/**
+ * Events of one principal, command and result. The caller is the one of the first of them; `container`: its, `device`: the first's,
+ * which a line has only where it is that of all.
+ */
+export function entryOfAggregate(
+  aggregate: Aggregate,
+  device: AuditDevice | undefined,
+  container?: Container,
+): AuditEntry {
   const { of, command, result, caller, count, firstBootNs, lastBootNs } = aggregate;
+  const devices = aggregate.isMixed ? 'several' : device ? 'one' : 'none';
   return {
     bootNs: lastBootNs,
     kind: 'aggregate',
     ...(of === 'ioctl'
       ? { command: LOOP_COMMAND_NAMES.get(command) ?? String(command), result: resultName(result) }
       : { command: actionName(command), verdict: verdictName(result) }),
+    ...(device && devices === 'one' && { device }),
     caller,
     ...(container && { container }),
-    aggregate: { of, count, firstBootNs, lastBootNs },
+    aggregate: { of, count, firstBootNs, lastBootNs, devices },
   };
 }
 

@@ -65,9 +65,9 @@ function gapText({ records, fromBootNs, toBootNs }: AuditGap): string {
   return `{"records":${records},"from_boot_ns":${integerText(fromBootNs)},"to_boot_ns":${integerText(toBootNs)}}`;
 }
 
-function aggregateText({ of, count, firstBootNs, lastBootNs }: AuditAggregate): string {
+function aggregateText({ of, count, firstBootNs, lastBootNs, devices }: AuditAggregate): string {
   const times = `"first_boot_ns":${integerText(firstBootNs)},"last_boot_ns":${integerText(lastBootNs)}`;
-  return `{"of":"${of}","count":${integerText(count)},${times}}`;
+  return `{"of":"${of}","count":${integerText(count)},${times},"devices":"${devices}"}`;
 }
 
 function quarantineText({ map, fault, pin, kept, lost }: AuditQuarantine, limit: number): string {

@@ -105,6 +105,8 @@ export interface AuditAggregate {
   count: Integer;
   firstBootNs: Integer;
   lastBootNs: Integer;
+  /** `one`: all of `device`; `none`: of loop-control, without a number. */
+  devices: 'one' | 'several' | 'none';
 }
 
 export interface AuditRecord {

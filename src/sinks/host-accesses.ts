@@ -1,10 +1,12 @@
 /**
- * What processes of the host did with devices that a user namespace owns: the host's tools at work on what is none of
- * theirs. Opens are not among the records, so what only reads a device's data is not seen here.
+ * What processes of the host did with devices that a container owns: the host's tools at work on what is none of theirs. Whose
+ * process and whose device it is the kernel says, at the moment of the call (is_foreign of bpf/emit.bpf.h): of what was counted
+ * instead of recorded, too, since a tool of the host's is one of those who can come to the end of their budget. Opens are
+ * not among the records, so what only reads a device's data is not seen here.
  */
-import { ownerClass, USERNS_INITIAL } from '../devices/owners.js';
+import type { Aggregate } from '../events/aggregates.js';
 import type { LoopEvent } from '../events/decode.js';
-import { LOOP_COMMAND } from '../kernel/abi.js';
+import { type Caller, LOOP_COMMAND } from '../kernel/abi.js';
 
 /** `ioctl`: looked at or changed it; `uevent`: wrote to its sysfs uevent file, as udevd's watch and `udevadm trigger` do. */
 export const HOST_ACCESSES = ['ioctl', 'uevent'] as const;
@@ -20,29 +22,29 @@ const CLEANING: ReadonlySet<number> = new Set([
 
 export interface HostAccesses {
   note(event: LoopEvent): void;
+  noteAggregate(aggregate: Aggregate): void;
   counts(): Readonly<Record<HostAccess, number>>;
 }
 
 /** `ownPid`: the agent's, which looks whether an orphan that it detaches is used by somebody. */
 export function createHostAccesses(ownPid?: number): HostAccesses {
   const counts: Record<HostAccess, number> = { ioctl: 0, uevent: 0 };
+  const count = (by: HostAccess, caller: Caller, isForeign: number, command: number, times: number): void => {
+    if (isForeign === 0 || caller.pid === ownPid) return;
+    if (by === 'uevent' || !CLEANING.has(command)) counts[by] += times;
+  };
   return {
     note(event) {
-      if (event.kind === 'ioctl' && event.record.caller.pid === ownPid) return;
-      const access = accessOf(event);
-      if (access !== undefined) counts[access] += 1;
+      if (event.kind === 'ioctl') {
+        const { caller, command } = event.record;
+        count('ioctl', caller, caller.isForeign, command, 1);
+      } else {
+        const { emitter, action } = event.record;
+        count('uevent', emitter, emitter.isForeign, action, 1);
+      }
     },
+    noteAggregate: ({ of, caller, isForeign, command, count: times }) =>
+      count(of, caller, isForeign, command, Number(times)),
     counts: () => counts,
   };
-}
-
-function accessOf(event: LoopEvent): HostAccess | undefined {
-  if (event.kind === 'ioctl') {
-    const { caller, ownerBefore, command } = event.record;
-    const foreign = caller.userns.id === USERNS_INITIAL && ownerClass(ownerBefore) === 'userns';
-    return foreign && !CLEANING.has(command) ? 'ioctl' : undefined;
-  }
-  const { emitter, owner, synthetic } = event.record;
-  const foreign = emitter.userns.id === USERNS_INITIAL && ownerClass(owner) === 'userns';
-  return foreign && synthetic === 1 ? 'uevent' : undefined;
 }

@@ -42,7 +42,7 @@ const LINE = {
   verdict: 'text',
   rule: 'text',
   gap: { records: 'integer', from_boot_ns: 'count', to_boot_ns: 'count' },
-  aggregate: { of: 'text', count: 'count', first_boot_ns: 'count', last_boot_ns: 'count' },
+  aggregate: { of: 'text', count: 'count', first_boot_ns: 'count', last_boot_ns: 'count', devices: 'text' },
   quarantine: { map: 'text', fault: 'text', pin: 'text', kept: 'integer', lost: 'integer' },
 } as const;
 

@@ -26,10 +26,10 @@ test('an ioctl is one line: when, what, on which device, how it ended, who, with
 });
 
 test('what was counted is one line, with how often it happened', () => {
-  const line = formatAuditLine({ ...entryOfAggregate(aggregateOf(), WEB), seq: 1, wallOffsetNs: 0n });
+  const line = formatAuditLine({ ...entryOfAggregate(aggregateOf(), DEVICE, WEB), seq: 1, wallOffsetNs: 0n });
   assert.match(
     renderEvent(line),
-    / LOOP_GET_STATUS64 - {7}ENXIO × 1000 losetup\[100\] uid 100000 userns \d+ docker\/web$/,
+    / LOOP_GET_STATUS64 loop3 {3}ENXIO × 1000 losetup\[100\] uid 100000 userns \d+ docker\/web$/,
   );
 });
 

@@ -5,13 +5,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { explain } from '../../src/commands/explain.js';
 import { createError } from '../../src/errors.js';
+import type { Aggregate } from '../../src/events/aggregates.js';
 import type { Container } from '../../src/identity/container.js';
-import { LOOP_COMMAND } from '../../src/kernel/abi.js';
-import { entryOfEvent, entryOfLifeEnd } from '../../src/sinks/audit-events.js';
+import { LOOP_COMMAND, UEVENT_ACTION, VERDICT } from '../../src/kernel/abi.js';
+import { entryOfAggregate, entryOfEvent, entryOfLifeEnd } from '../../src/sinks/audit-events.js';
 import { formatAuditLine } from '../../src/sinks/audit-line.js';
+import type { AuditDevice } from '../../src/sinks/audit-record.js';
 import type { DeviceReport } from '../../src/web/agent-api.js';
 import { deviceReport, freeDevice, hostDevice } from '../device-fixture.js';
 import {
+  aggregateOf,
   CONTAINER,
   caller,
   INITIAL,
@@ -154,6 +157,33 @@ test('tells the lives of the device in sentences with the rule behind each verdi
     storyOf(await run(hostDevice(), [hosts]))[1] ?? '',
     /gets its events \(rule initial_owner: it belongs to the host /,
   );
+});
+
+test('says what was counted instead of recorded, how much of it, by whom, and of which devices', async () => {
+  const counted = (more: Partial<Aggregate>, device: AuditDevice | null = DEVICE): string =>
+    formatAuditLine({
+      ...entryOfAggregate(aggregateOf(more), device ?? undefined, WEB),
+      seq: 1,
+      wallOffsetNs: WALL,
+    });
+  const second = 1_000_000_000n;
+  const story = storyOf(
+    await run(deviceReport(), [
+      counted({}),
+      counted({ count: 7n, lastBootNs: 8n * second }),
+      counted({ isMixed: 1 }),
+      counted({ of: 'uevent', command: UEVENT_ACTION.CHANGE, result: VERDICT.HIDE, count: 5n }),
+      // Of another device, and of none.
+      counted({}, { name: 'loop4', devno: LOOP3 + 1 }),
+      counted({ command: LOOP_COMMAND.LOOP_CTL_GET_FREE, devno: 0 }, null),
+    ]),
+  );
+  const who = 'were counted instead of recorded, the first by losetup (pid 100, uid 100000) in docker/web';
+  assert.deepEqual(story, [
+    `1007 calls of LOOP_GET_STATUS64 (ENXIO) ${who} (until 22:13:28 UTC)`,
+    `1000 calls of LOOP_GET_STATUS64 (ENXIO) on several devices, this one perhaps among them, ${who}`,
+    `5 uevents “change” (hide) ${who}`,
+  ]);
 });
 
 test('a change of the filter counts from then on, and is told only within a life', async () => {

@@ -42,6 +42,7 @@ function writeCaller(bytes: Buffer, caller: IoctlEvent['caller'], comm: Uint8Arr
   bytes.writeUInt32LE(caller.pidns, at + 32);
   bytes.writeUInt32LE(caller.mntns, at + 36);
   bytes.writeUInt32LE(caller.netns, at + 40);
+  bytes.writeUInt32LE(caller.isForeign, at + 44);
   bytes.writeBigUInt64LE(caller.userns.id, at + 48);
   bytes.writeUInt32LE(caller.userns.inum, at + 56);
   bytes.writeUInt32LE(caller.userns.level, at + 60);
@@ -164,6 +165,7 @@ const caller = plain({
   pidns: uint32,
   mntns: uint32,
   netns: uint32,
+  isForeign: uint32,
   userns: plain({ id: uint64, inum: uint32, level: uint32, ownerUid: uint32 }),
   comm: fc.string({ unit: 'grapheme-ascii', maxLength: CALLER_COMM_LENGTH }),
 });

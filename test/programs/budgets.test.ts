@@ -68,13 +68,49 @@ test('past its budget a principal’s events are counted, with who, what and whe
   const [aggregate, ...others] = await take();
   assert.deepEqual(others, []);
   assert.ok(aggregate);
-  const { of, command, result, count, caller, firstBootNs, lastBootNs } = aggregate;
+  const { of, command, result, count, caller, firstBootNs, lastBootNs, devno, isMixed } = aggregate;
   assert.deepEqual(
     [of, command, result, Number(count), caller.pid, caller.userns.id],
     ['uevent', UEVENT_ACTION.CHANGE, VERDICT.HIDE, calls - recorded, process.pid, INITIAL],
   );
+  assert.deepEqual([devno, isMixed], [DEVNO, 0]);
   assert.ok(firstBootNs < lastBootNs);
   assert.deepEqual(await take(), [], 'told once');
+});
+
+/** Counted, of what is emitted now. */
+async function countedOf(...texts: string[]): Promise<Aggregate[]> {
+  limitTo(1);
+  while (emit(PARTITION).length > 0);
+  aggregates.close();
+  await take();
+  for (const text of texts) assert.deepEqual(emit(text), []);
+  aggregates.close();
+  return take();
+}
+
+test('a count says which disk it is of, or that it is of several', async () => {
+  const next = devnoOf(LOOP_MAJOR, (NUMBER + 1) << loopPartShift());
+  setOwner(next, { creator: CONTAINER });
+  const other = ueventText({ path: `/devices/virtual/block/loop${NUMBER + 1}/loop${NUMBER + 1}p1` });
+  const disksOf = (list: Aggregate[]): unknown => list.map(({ devno, isMixed }) => [devno, isMixed]);
+  assert.deepEqual(disksOf(await countedOf(other, other)), [[next, 0]]);
+  assert.deepEqual(disksOf(await countedOf(PARTITION, other, PARTITION)), [[DEVNO, 1]]);
+});
+
+test('what the host asks of another’s device by sysfs is counted apart', async () => {
+  const asked = ueventText({ path: `${DISK}/loop${NUMBER}p1`, fields: ['SYNTH_UUID=0'] });
+  const found = await countedOf(asked, PARTITION, asked, asked);
+  const foreign = (list: Aggregate[]): number[][] =>
+    list
+      .map(({ isForeign, caller, count }) => [isForeign, caller.isForeign, Number(count)])
+      .sort(([a = 0], [b = 0]) => a - b);
+  assert.deepEqual(foreign(found), [
+    [0, 0, 1],
+    [1, 1, 3],
+  ]);
+  setOwner(DEVNO, { creator: INITIAL });
+  assert.deepEqual(foreign(await countedOf(asked)), [[0, 0, 1]]);
 });
 
 test('what somebody may wait for is recorded whatever the budget, and not lost with a full ring', () => {

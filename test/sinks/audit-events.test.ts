@@ -174,18 +174,30 @@ test('every event names the container of whoever caused it', () => {
 });
 
 test('what was counted is told with how often, who was first, and the command and result of them all', () => {
-  const { caller: first, ...entry } = entryOfAggregate(aggregateOf(), WEB);
+  const { caller: first, ...entry } = entryOfAggregate(aggregateOf(), DEVICE, WEB);
   assert.equal(first?.pid, 100);
   assert.deepEqual(entry, {
     bootNs: AT + 900_000_000n,
     kind: 'aggregate',
     command: 'LOOP_GET_STATUS64',
     result: 'ENXIO',
+    device: DEVICE,
     container: WEB,
-    aggregate: { of: 'ioctl', count: 1000n, firstBootNs: AT, lastBootNs: AT + 900_000_000n },
+    aggregate: {
+      of: 'ioctl',
+      count: 1000n,
+      firstBootNs: AT,
+      lastBootNs: AT + 900_000_000n,
+      devices: 'one',
+    },
   });
   const { command, verdict, result } = entryOfAggregate(
     aggregateOf({ of: 'uevent', command: UEVENT_ACTION.CHANGE, result: VERDICT.HIDE }),
+    DEVICE,
   );
   assert.deepEqual([command, verdict, result], ['change', 'hide', undefined]);
+  // The first's device is not that of all.
+  const mixed = entryOfAggregate(aggregateOf({ isMixed: 1 }), DEVICE);
+  assert.deepEqual([mixed.device, mixed.aggregate?.devices], [undefined, 'several']);
+  assert.equal(entryOfAggregate(aggregateOf({ devno: 0 }), undefined).aggregate?.devices, 'none');
 });

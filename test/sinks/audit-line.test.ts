@@ -63,7 +63,7 @@ test('what is made of a line for others has every field of it', () => {
   const more: Partial<AuditRecord>[] = [
     {},
     { gap: { records: 3, fromBootNs: 1n, toBootNs: 2n } },
-    { aggregate: { of: 'uevent', count: 2n ** 60n, firstBootNs: 1n, lastBootNs: 2n } },
+    { aggregate: { of: 'uevent', count: 2n ** 60n, firstBootNs: 1n, lastBootNs: 2n, devices: 'one' } },
     { quarantine: { map: 'owners', fault: 'shape', pin: '/sys/fs/bpf/x', kept: 4, lost: 5 } },
   ];
   for (const part of more) {

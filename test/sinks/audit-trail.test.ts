@@ -105,7 +105,7 @@ test('what was counted is logged where its like is, and need not be durable at o
   for (const of of ['ioctl', 'uevent'] as const) {
     const entry = {
       kind: 'aggregate',
-      aggregate: { of, count: 5n, firstBootNs: 1n, lastBootNs: 2n },
+      aggregate: { of, count: 5n, firstBootNs: 1n, lastBootNs: 2n, devices: 'several' },
     } as const;
     assert.equal(isUrgent({ bootNs: 2n, ...entry }), false);
     trail.record({ bootNs: 2n, ...entry });

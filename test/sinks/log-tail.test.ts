@@ -22,7 +22,7 @@ test('names the records of the lines, but not of one that was cut', (t) => {
 
 test('names what was counted by its last event, as its line does', (t) => {
   const path = join(tempFolder(t), 'audit.ndjson');
-  const entry = entryOfAggregate(aggregateOf({ lastBootNs: 77n }));
+  const entry = entryOfAggregate(aggregateOf({ lastBootNs: 77n }), undefined);
   writeFileSync(path, `${formatAuditLine({ ...entry, seq: 1, wallOffsetNs: 0n })}\n`);
   assert.deepEqual([...readWrittenKeys(path)], [recordKey(77n, 101)]);
 });

@@ -79,6 +79,7 @@ export const anyRecord = fc
         count: uint64,
         firstBootNs: uint64,
         lastBootNs: uint64,
+        devices: fc.constantFrom('one', 'several', 'none'),
       }),
     ),
     quarantine: maybe(

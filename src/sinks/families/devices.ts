@@ -29,7 +29,7 @@ export function addDevices(registry: Registry, source: MetricsSource, options: M
   const leaks = 'Loop devices with a backing file whose container is gone.';
   addNumber(registry, 'leaks', leaks, () => source.leaks());
   const accesses =
-    'What processes of the host did with devices that a user namespace owns: ioctls but those that detach or remove, writes to sysfs uevent files. Opens are not seen.';
+    'What processes of the host did with devices that a container owns: ioctls but those that detach or remove, writes to sysfs uevent files, recorded or counted. Opens are not seen.';
   addCounter(registry, 'host_accesses_total', accesses, labelProduct({ by }), () => source.hostAccesses());
   if (!options.deviceInfo) return;
   const info = 'Always 1; says who owns a device. At most metrics.device_info_limit.';
