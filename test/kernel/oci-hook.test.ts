@@ -9,7 +9,7 @@ import { deviceRules } from '../../src/loopfs/device-rules.js';
 import { defer } from '../support/defer.js';
 import { loopsBetween } from '../support/loopfs.js';
 import { startLoopfsHost } from '../support/loopfs-serve.js';
-import { makeBundle, type Runtime, runBundle } from '../support/oci-bundle.js';
+import { makeBundle, RUNTIMES, runBundle, titleOf } from '../support/oci-bundle.js';
 import type { Outcome } from '../support/shell.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { eventually } from '../support/wait.js';
@@ -22,14 +22,6 @@ before(() => void execFileSync('bash', [join(PACKAGE_ROOT, 'scripts/build-ts.sh'
 function hookOf(socket: string): { path: string; args: string[] }[] {
   return [{ path: process.execPath, args: ['node', MAIN, 'oci-hook', '--loopfs-socket', socket] }];
 }
-
-/** crun can attach no BPF program where it may not raise RLIMIT_MEMLOCK. */
-const RUNTIMES: readonly Runtime[] = [
-  { name: 'crun', cgroups: 1 },
-  { name: 'runc', cgroups: 1 },
-  { name: 'runc', cgroups: 2 },
-];
-const titleOf = ({ name, cgroups }: Runtime): string => `${name} with cgroups v${cgroups}`;
 
 /** By its path: the shell of busybox has a losetup of its own. */
 const USE = `

@@ -6,8 +6,8 @@ import { command } from './shell.js';
 import { tempFolder } from './temp-folder.js';
 
 /** An image file of the test's own; whatever loop device still has it when the test ends is detached. */
-export function tempImage(t: TestContext, sizeBytes = 8 << 20): string {
-  const path = join(tempFolder(t), 'disk.img');
+export function tempImage(t: TestContext, sizeBytes = 8 << 20, folder = tempFolder(t)): string {
+  const path = join(folder, 'disk.img');
   writeFileSync(path, '');
   truncateSync(path, sizeBytes);
   // After the folder, so before it goes: losetup finds no device of a file that is not there.

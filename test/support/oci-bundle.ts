@@ -63,15 +63,28 @@ const CGROUPS = {
   2: 'umount -lR /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup',
 };
 
+/** Words before a command of the runtime's, which sees cgroups of that version only. */
+export function wordsOf({ name, cgroups }: Runtime): string[] {
+  const words = name === 'crun' ? ['crun', '--cgroup-manager=cgroupfs'] : [name];
+  return ['unshare', '-m', 'sh', '-c', `${CGROUPS[cgroups]}; exec "$@"`, 'sh', ...words];
+}
+
 export function runBundle(
   folder: string,
   id: string,
-  { name, cgroups }: Runtime = { name: 'crun', cgroups: 1 },
+  runtime: Runtime = { name: 'crun', cgroups: 1 },
 ): Promise<Outcome> {
-  const manager = name === 'crun' ? '--cgroup-manager=cgroupfs' : '';
-  const script = `${CGROUPS[cgroups]}; exec ${name} ${manager} run --bundle "$0" "$1"`;
-  return command('unshare', ['-m', 'sh', '-c', script, folder, id]);
+  const [file = '', ...words] = wordsOf(runtime);
+  return command(file, [...words, 'run', '--bundle', folder, id]);
 }
+
+/** crun can attach no BPF program where it may not raise RLIMIT_MEMLOCK. */
+export const RUNTIMES: readonly Runtime[] = [
+  { name: 'crun', cgroups: 1 },
+  { name: 'runc', cgroups: 1 },
+  { name: 'runc', cgroups: 2 },
+];
+export const titleOf = ({ name, cgroups }: Runtime): string => `${name} with cgroups v${cgroups}`;
 
 function copyInto(rootfs: string, from: string, to: string): void {
   mkdirSync(dirname(join(rootfs, to)), { recursive: true });
