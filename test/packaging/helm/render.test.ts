@@ -1,11 +1,8 @@
-/**
- * What comes out of the chart. Skipped where Go and sprig are not installed: the setup leaves their 400 MB to who changes the chart.
- */
+/** What comes out of the chart. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import {
   PrometheusRule,
   ServiceMonitor,
@@ -16,7 +13,8 @@ import { parse } from 'yaml';
 import { loadConfig } from '../../../src/config/load.js';
 import { PACKAGE_ROOT } from '../../../src/kernel/paths.js';
 import { unitCapabilities } from '../../support/agent-unit.js';
-import { buildRenderer, type Manifest, ofKind, renderChart, rendererLacks } from './chart.js';
+import { tempFolder } from '../../support/temp-folder.js';
+import { type Manifest, ofKind, renderChart, type Values } from './chart.js';
 
 const MODELS: Record<string, new (data: Manifest) => { validate(): void }> = {
   DaemonSet,
@@ -37,20 +35,12 @@ const EVERYTHING = {
   podAnnotations: { note: 'x' },
 };
 
-const folder = mkdtempSync(join(tmpdir(), 'loopwarden-chart-'));
-const renderer = join(folder, 'render');
-const skip = rendererLacks() ?? false;
-before(() => {
-  if (!skip) buildRenderer(renderer);
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
-
 const podOf = (manifests: readonly Manifest[]): Manifest =>
   ofKind(manifests, 'DaemonSet')[0].spec.template.spec;
 
 for (const [words, values] of Object.entries({ defaults: {}, everything: EVERYTHING }))
-  test(`what the chart makes of ${words} is what Kubernetes’ schemas ask for`, { skip }, () => {
-    const { manifests } = renderChart(renderer, values);
+  test(`what the chart makes of ${words} is what Kubernetes’ schemas ask for`, async () => {
+    const { manifests } = await renderChart(values);
     for (const manifest of manifests) {
       const Model = MODELS[manifest.kind as string];
       assert.ok(Model, `no schema for ${manifest.kind}`);
@@ -63,8 +53,8 @@ for (const [words, values] of Object.entries({ defaults: {}, everything: EVERYTH
     );
   });
 
-test('the agent runs without privileged, with exact capabilities and a read-only root', { skip }, () => {
-  const pod = podOf(renderChart(renderer).manifests);
+test('the agent runs without privileged, with exact capabilities and a read-only root', async () => {
+  const pod = podOf((await renderChart()).manifests);
   const [{ securityContext }] = pod.containers;
   assert.equal(securityContext.privileged, false);
   assert.equal(securityContext.allowPrivilegeEscalation, false);
@@ -85,37 +75,34 @@ test('the agent runs without privileged, with exact capabilities and a read-only
   ]);
 });
 
-test('every mount has its volume, and the other way round', { skip }, () => {
+test('every mount has its volume, and the other way round', async () => {
   for (const values of [{}, EVERYTHING, { http: { webConfigSecret: 'web' } }]) {
-    const { containers, volumes } = podOf(renderChart(renderer, values).manifests);
+    const { containers, volumes } = podOf((await renderChart(values)).manifests);
     const names = (list: Manifest[]): string[] => [...new Set(list.map(({ name }) => name as string))].sort();
     assert.deepEqual(names(containers[0].volumeMounts), names(volumes));
   }
 });
 
-test('the agent takes the config, and is open to others only where that was said', { skip }, () => {
-  const addressOf = (values: Record<string, unknown>): unknown => {
-    const text = ofKind(renderChart(renderer, values).manifests, 'ConfigMap')[0].data[
-      'config.yaml'
-    ] as string;
-    const configPath = join(folder, 'config.yaml');
-    writeFileSync(configPath, text);
-    return loadConfig({ configPath, env: {}, flags: {} }).config.http;
+test('the agent takes the config, and is open to others only where that was said', async (t) => {
+  const configPath = join(tempFolder(t), 'config.yaml');
+  const addressOf = async (values: Values): Promise<Manifest> => {
+    const { manifests, notes } = await renderChart(values);
+    writeFileSync(configPath, ofKind(manifests, 'ConfigMap')[0].data['config.yaml'] as string);
+    const { http } = loadConfig({ configPath, env: {}, flags: {} }).config;
+    assert.equal(/loopback/.test(notes), http.address === '127.0.0.1', notes);
+    return http;
   };
-  const { address, allow_unauthenticated: open } = addressOf({}) as Manifest;
+  const { address, allow_unauthenticated: open } = await addressOf({});
   assert.deepEqual([address, open], ['127.0.0.1', false]);
-  const everybody = addressOf({ http: { allowUnauthenticated: true } }) as Manifest;
+  const everybody = await addressOf({ http: { allowUnauthenticated: true } });
   assert.deepEqual([everybody.address, everybody.allow_unauthenticated], ['0.0.0.0', true]);
-  const known = addressOf({ http: { webConfigSecret: 'web' } }) as Manifest;
+  const known = await addressOf({ http: { webConfigSecret: 'web' } });
   assert.deepEqual([known.address, known.web_config], ['0.0.0.0', '/etc/loopwarden-web/web.yml']);
-  assert.throws(
-    () => renderChart(renderer, { serviceMonitor: { enabled: true } }),
-    /listens on loopback only/,
-  );
+  await assert.rejects(renderChart({ serviceMonitor: { enabled: true } }), /listens on loopback only/);
 });
 
-test('rules and dashboards are those of the clone, with their own braces', { skip }, () => {
-  const { manifests } = renderChart(renderer, EVERYTHING);
+test('rules and dashboards are those of the clone, with their own braces', async () => {
+  const { manifests } = await renderChart(EVERYTHING);
   const rules = readFileSync(join(PACKAGE_ROOT, 'dashboards/loopwarden-rules.yaml'), 'utf8');
   assert.deepEqual(ofKind(manifests, 'PrometheusRule')[0].spec, parse(rules));
   assert.match(rules, /\{\{ \$labels/);
