@@ -33,5 +33,19 @@ export function openCgroupHierarchy(
 
 /** Where it is mounted from its root; undefined if it is not. */
 export function findCgroup2(mounts: readonly MountEntry[]): string | undefined {
-  return mounts.find(({ type, root }) => type === 'cgroup2' && root === '/')?.point;
+  return wholeHierarchies(mounts).find(({ type }) => type === 'cgroup2')?.point;
+}
+
+/**
+ * Of each hierarchy of either version, one mount from its root. In a cgroup namespace a runtime's own mount begins at `/`, too, but has
+ * only that namespace; the host's, which the chart mounts besides, is told as what is above it: `/../../..`.
+ */
+export function wholeHierarchies(mounts: readonly MountEntry[]): MountEntry[] {
+  const highest = new Map<string, MountEntry>();
+  for (const mount of mounts) {
+    if (!/^cgroup2?$/.test(mount.type) || !/^(\/|(\/\.\.)+)$/.test(mount.root)) continue;
+    const known = highest.get(mount.devno);
+    if (known === undefined || known.root.length < mount.root.length) highest.set(mount.devno, mount);
+  }
+  return [...highest.values()];
 }

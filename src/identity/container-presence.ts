@@ -2,15 +2,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MountEntry, readMounts } from '../kernel/mountinfo.js';
+import { wholeHierarchies } from './cgroup-hierarchy.js';
 import { type Container, isContainer } from './container.js';
 
 /** True only if it was there and has gone: false for what is no container, and for what cannot be told. */
 export type IsContainerGone = (container: Container) => boolean;
 
 export function createContainerPresence(mounts: readonly MountEntry[] = readMounts()): IsContainerGone {
-  const hierarchies = mounts
-    .filter(({ type, root }) => (type === 'cgroup' || type === 'cgroup2') && root === '/')
-    .map(({ point }) => point);
+  const hierarchies = wholeHierarchies(mounts).map(({ point }) => point);
   return (container) => {
     const path = isContainer(container) ? cgroupOfContainer(container) : undefined;
     if (path === undefined || hierarchies.length === 0) return false;

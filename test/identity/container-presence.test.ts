@@ -8,10 +8,10 @@ import type { MountEntry } from '../../src/kernel/mountinfo.js';
 import { WEB } from '../event-fixture.js';
 import { tempFolder } from '../support/temp-folder.js';
 
-const hierarchy = (point: string, type = 'cgroup2', root = '/'): MountEntry => ({
+const hierarchy = (point: string, type = 'cgroup2', root = '/', devno = point): MountEntry => ({
   id: '1',
   parent: '0',
-  devno: '0:29',
+  devno,
   root,
   point,
   type,
@@ -51,6 +51,18 @@ test('nothing is called gone that cannot be told', (t) => {
   assert.equal(createContainerPresence([])(WEB), false, 'without a hierarchy');
   const partial = hierarchy(tempFolder(t), 'cgroup2', '/docker');
   assert.equal(createContainerPresence([partial])(WEB), false, 'part of a hierarchy');
+});
+
+test('in a cgroup namespace it is looked for where the host has mounted them, not where only our own are', (t) => {
+  const [own, hosts] = [tempFolder(t), tempFolder(t)];
+  const isGone = createContainerPresence([
+    hierarchy(own, 'cgroup2', '/', '0:29'),
+    hierarchy(hosts, 'cgroup2', '/../../..', '0:29'),
+  ]);
+  mkdirSync(join(hosts, WEB.cgroup), { recursive: true });
+  assert.equal(isGone(WEB), false);
+  rmdirSync(join(hosts, WEB.cgroup));
+  assert.equal(isGone(WEB), true);
 });
 
 test('the container’s own cgroup is the outermost that has its id', () => {

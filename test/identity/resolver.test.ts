@@ -179,5 +179,7 @@ test('the mount of the unified hierarchy is found, wherever it is', () => {
   assert.equal(findCgroup2(parseMounts(line('/sys/fs/cgroup'))), '/sys/fs/cgroup');
   assert.equal(findCgroup2(parseMounts(`40 1 0:1 / /x rw - tmpfs t rw\n${line('/a\\040b')}`)), '/a b');
   assert.equal(findCgroup2(parseMounts(line('/part', '/docker') + line('/whole'))), '/whole');
+  const inPod = line('/sys/fs/cgroup') + line('/host/sys/fs/cgroup', '/../../..') + line('/part', '/../x');
+  assert.equal(findCgroup2(parseMounts(inPod)), '/host/sys/fs/cgroup');
   assert.equal(findCgroup2(parseMounts('40 1 0:1 / /sys/fs/cgroup rw - cgroup cgroup rw,cpu\n')), undefined);
 });

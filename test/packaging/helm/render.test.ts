@@ -71,6 +71,7 @@ test('the agent runs without privileged, with exact capabilities and a read-only
   assert.deepEqual(paths, [
     '/sys/fs/bpf',
     '/sys/devices/virtual/block',
+    '/sys/fs/cgroup',
     '/run/containerd/io.containerd.runtime.v2.task',
   ]);
 });
