@@ -12,8 +12,8 @@ if ! unshare --user true 2>/dev/null && [ ! / -ef /proc/1/root ] && [ -z "${SYST
 	exec python3 scripts/leave-chroot.py bash scripts/test.sh "$@"
 fi
 
-# Virtual machines have runners of their own.
-mapfile -t all < <(find test -name '*.test.ts' -not -path 'test/vm/*' -not -path 'test/packaging/systemd/*' | sort | grep -E -- "$pattern" || true)
+# Virtual machines and the container image have runners of their own.
+mapfile -t all < <(find test -name '*.test.ts' -not -path 'test/vm/*' -not -path 'test/packaging/systemd/*' -not -path 'test/packaging/image/*' | sort | grep -E -- "$pattern" || true)
 shared=()
 alone=()
 attacks=()

@@ -57,7 +57,8 @@ export interface Runtime {
   cgroups: 1 | 2;
 }
 
-const CGROUPS = {
+/** Shell commands, in a mount namespace of one's own, after which only cgroups of that version are mounted. */
+export const CGROUPS = {
   // crun refuses hybrid hierarchies.
   1: '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified',
   2: 'umount -lR /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup',
