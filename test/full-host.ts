@@ -15,6 +15,8 @@ export const CONTAINERS = 50;
 export function fullHost(more: Partial<MetricsSource> = {}): MetricsSource {
   return metricsFixture({
     labels: labelsOf([]),
+    // As the config has it by default.
+    reapsStuck: () => undefined,
     deviceInfo: function* () {
       for (let n = 0; n < DEVICES; n++) {
         const container = n % CONTAINERS;

@@ -37,7 +37,7 @@ export interface KernelMetricsOptions {
   loopfs: () => Promise<LoopfsCounts | undefined>;
   hostAccesses: HostAccesses;
   reaps: () => ReapCounts;
-  reapsStuck: () => number;
+  reapsStuck: () => number | undefined;
   hiddenNodes: () => number;
   isContainerGone: IsContainerGone;
   isReady: () => boolean;

@@ -94,7 +94,8 @@ export interface MetricsSource {
   orphans(): number;
   /** [result] */
   reaps(): ArrayLike<number>;
-  reapsStuck(): number;
+  /** Undefined while nothing is reaped. */
+  reapsStuck(): number | undefined;
   /** Nodes that are out of the host's /dev. */
   hiddenNodes(): number;
   /** Devices with a backing file whose container is gone. */

@@ -21,8 +21,11 @@ export function addDevices(registry: Registry, source: MetricsSource, options: M
     'Tries to detach and to remove orphans (reap.mode), by what became of them; busy: somebody uses it, gone: somebody else was first.';
   addCounter(registry, 'reaps_total', reaps, labelProduct({ result }), () => source.reaps());
   const stuck =
-    'Dead owners for whom a call that reaps never returned: nothing more of theirs is reaped, and with 8 of them nothing at all until the next start.';
-  addNumber(registry, 'reaps_stuck', stuck, () => source.reapsStuck());
+    'Only with reap.mode: dead owners for whom a call that reaps never returned: nothing more of theirs is reaped, and with 8 of them nothing at all until the next start.';
+  addFamily(registry, 'gauge', 'reaps_stuck', stuck, () => {
+    const value = source.reapsStuck();
+    return value === undefined ? [] : [{ labels: {}, value }];
+  });
   const nodes =
     'Nodes of hidden devices and their partitions that are out of the host’s /dev (hide.devnode).';
   addNumber(registry, 'hidden_nodes', nodes, () => source.hiddenNodes());
