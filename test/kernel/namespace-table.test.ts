@@ -20,7 +20,7 @@ const ENVIRONMENT = {
   LOOPWARDEN_RECEIVERS_SCAN_INTERVAL_MS: '100',
 };
 /** A round leaves room for itself: nothing that is noted is dropped. */
-const ROUNDS = 8;
+const ROUNDS = 4;
 const ROUND = 20;
 
 async function knownTo(agent: AgentProcess): Promise<number> {
