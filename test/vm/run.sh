@@ -75,11 +75,11 @@ pattern_for() {
 	case "$*" in
 	# Links and storms on every machine; what the LSM list does not change on one of each kernel; restarts where trampolines meet a kernel
 	# that preempts itself (npm test has them with tracepoints). Disks on disks go by hooks of their own.
-	"kernel 5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|namespace-creation|storm|under-lockdown)' ;;
+	"kernel 5.10 nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|under-lockdown)' ;;
 	"kernel newest nobpf") echo 'test/kernel/(driver|matrix|lesser-links|storm|restarts|under-lockdown)' ;;
 	# Partitions in containers on one machine only: emulated, they take two minutes.
-	"kernel 6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|namespace-creation|storm|under-lockdown|loopfs-partitions)' ;;
-	"kernel 6.1 nobpf") echo 'test/kernel/(matrix|lesser-links|namespace-creation|storm|under-lockdown)' ;;
+	"kernel 6.12 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown|loopfs-partitions)' ;;
+	"kernel 6.1 nobpf") echo 'test/kernel/(matrix|lesser-links|storm|under-lockdown)' ;;
 	"kernel 6.12 bpf" | "kernel newest bpf") echo 'test/kernel/(matrix|storm)' ;;
 	# The oldest announces a disk before it has a table, the next one between its claim and its link.
 	"kernel "*) echo 'test/kernel/(matrix|storm|stacking.test)' ;;
