@@ -276,8 +276,8 @@ async function assemble(parts: Parts): Promise<Agent> {
     filterMode: filter.mode,
     loopfs: createStatisticsReader(config.loopfs.socket),
     hostAccesses,
-    reaps: () => reaper.counts(),
-    reapsStuck: () => reaper.stuck(),
+    reaps: () =>
+      config.reap.mode === 'off' ? undefined : { counts: reaper.counts(), stuck: reaper.stuck() },
     hiddenNodes: () => nodes.hidden(),
     isContainerGone: createContainerPresence(),
     isReady: () => unreadyReasons().length === 0,

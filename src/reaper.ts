@@ -33,8 +33,8 @@ export interface ReaperOptions {
 export interface Reaper {
   /** Tries, by what became of them. */
   counts(): ReapCounts;
-  /** Owners with a call that never returned: nothing more of theirs is tried, and with MOST_HUNG of them nothing at all. Undefined: `mode` is `off`. */
-  stuck(): number | undefined;
+  /** Owners with a call that never returned: nothing more of theirs is tried, and with MOST_HUNG of them nothing at all. */
+  stuck(): number;
   /** Does nothing while `mode` is `off`. */
   start(): void;
   /** What is under way is not waited for: it has a thread of its own, and changes nothing but what it was to change. */
@@ -164,7 +164,7 @@ export function createReaper(options: ReaperOptions): Reaper {
   const intervalMs = Math.min(Math.max(graceMs / 4, SHORTEST_MS), LONGEST_MS);
   return {
     counts: () => counts,
-    stuck: () => (mode === 'off' ? undefined : hung.size),
+    stuck: () => hung.size,
     start() {
       if (mode !== 'off') timer = setTimeout(look, intervalMs);
     },

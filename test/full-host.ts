@@ -16,7 +16,7 @@ export function fullHost(more: Partial<MetricsSource> = {}): MetricsSource {
   return metricsFixture({
     labels: labelsOf([]),
     // As the config has it by default.
-    reapsStuck: () => undefined,
+    reaps: () => undefined,
     deviceInfo: function* () {
       for (let n = 0; n < DEVICES; n++) {
         const container = n % CONTAINERS;

@@ -36,8 +36,8 @@ export interface KernelMetricsOptions {
   filterMode: () => string;
   loopfs: () => Promise<LoopfsCounts | undefined>;
   hostAccesses: HostAccesses;
-  reaps: () => ReapCounts;
-  reapsStuck: () => number | undefined;
+  /** Undefined: nothing is reaped. */
+  reaps: () => { counts: ReapCounts; stuck: number } | undefined;
   hiddenNodes: () => number;
   isContainerGone: IsContainerGone;
   isReady: () => boolean;
@@ -82,10 +82,9 @@ export function createKernelMetrics(options: KernelMetricsOptions): MetricsSourc
       return HOST_ACCESSES.map((each) => counts[each]);
     },
     reaps() {
-      const counts = options.reaps();
-      return REAP_RESULTS.map((each) => counts[each]);
+      const reaps = options.reaps();
+      return reaps && { ...reaps, counts: REAP_RESULTS.map((each) => reaps.counts[each]) };
     },
-    reapsStuck: options.reapsStuck,
     hiddenNodes: options.hiddenNodes,
     orphans: () => devices().filter(({ orphan }) => orphan).length,
     leaks: () =>

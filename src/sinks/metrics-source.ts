@@ -92,10 +92,8 @@ export interface MetricsSource {
   /** [access] */
   hostAccesses(): ArrayLike<number>;
   orphans(): number;
-  /** [result] */
-  reaps(): ArrayLike<number>;
-  /** Undefined while nothing is reaped. */
-  reapsStuck(): number | undefined;
+  /** `counts`: [result]. Undefined while nothing is reaped (reap.mode). */
+  reaps(): { counts: ArrayLike<number>; stuck: number } | undefined;
   /** Nodes that are out of the host's /dev. */
   hiddenNodes(): number;
   /** Devices with a backing file whose container is gone. */

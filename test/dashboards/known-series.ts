@@ -45,7 +45,7 @@ export async function readKnownSeries(): Promise<KnownSeries> {
 function scrapeEverything(): Promise<string> {
   const host = fullHost({
     labels: labelsOf(OUTPUT_NAMES),
-    reapsStuck: () => 0,
+    reaps: () => ({ counts: [], stuck: 0 }),
     programRuns: () => [{ program: 'lo_ioctl_fentry', runs: 1, seconds: 1, missed: 0 }],
   });
   return createMetrics(host, { deviceInfo: true, deviceInfoLimit: 1 }).renderMetrics();

@@ -1,9 +1,11 @@
 /** The devices, whose they are, and what the host did with those that are not its own. */
 import type { Registry } from 'prom-client';
-import { labelProduct, type Sample } from '../absolute-metric.js';
+import { closedSeries, type Labels, labelProduct, type Sample } from '../absolute-metric.js';
 import type { MetricsOptions } from '../metrics.js';
 import type { MetricsSource } from '../metrics-source.js';
-import { addCounter, addFamily, addGauge, addNumber } from './family.js';
+import { addCounter, addFamily, addGauge, addNumber, type FamilyType } from './family.js';
+
+type Reaps = NonNullable<ReturnType<MetricsSource['reaps']>>;
 
 export function addDevices(registry: Registry, source: MetricsSource, options: MetricsOptions): void {
   const {
@@ -17,15 +19,7 @@ export function addDevices(registry: Registry, source: MetricsSource, options: M
     source.devices(),
   );
   addNumber(registry, 'orphans', 'Loop devices whose owning user namespace is gone.', () => source.orphans());
-  const reaps =
-    'Tries to detach and to remove orphans (reap.mode), by what became of them; busy: somebody uses it, gone: somebody else was first.';
-  addCounter(registry, 'reaps_total', reaps, labelProduct({ result }), () => source.reaps());
-  const stuck =
-    'Only with reap.mode: dead owners for whom a call that reaps never returned: nothing more of theirs is reaped, and with 8 of them nothing at all until the next start.';
-  addFamily(registry, 'gauge', 'reaps_stuck', stuck, () => {
-    const value = source.reapsStuck();
-    return value === undefined ? [] : [{ labels: {}, value }];
-  });
+  addReaps(registry, source, labelProduct({ result }));
   const nodes =
     'Nodes of hidden devices and their partitions that are out of the host’s /dev (hide.devnode).';
   addNumber(registry, 'hidden_nodes', nodes, () => source.hiddenNodes());
@@ -37,6 +31,27 @@ export function addDevices(registry: Registry, source: MetricsSource, options: M
   if (!options.deviceInfo) return;
   const info = 'Always 1; says who owns a device. At most metrics.device_info_limit.';
   addFamily(registry, 'gauge', 'loop_device_info', info, () => infoSamples(source, options.deviceInfoLimit));
+}
+
+/** Only where reaping is on: on most hosts it is not. */
+function addReaps(registry: Registry, source: MetricsSource, series: Labels[]): void {
+  const addOf = (
+    type: FamilyType,
+    name: string,
+    help: string,
+    each: Labels[],
+    read: (reaps: Reaps) => ArrayLike<number>,
+  ): void =>
+    addFamily(registry, type, name, `Only with reap.mode: ${help}`, () => {
+      const reaps = source.reaps();
+      return reaps === undefined ? [] : closedSeries(each, () => read(reaps))();
+    });
+  const tries =
+    'tries to detach and to remove orphans, by what became of them; busy: somebody uses it, gone: somebody else was first.';
+  addOf('counter', 'reaps_total', tries, series, ({ counts }) => counts);
+  const stuck =
+    'dead owners for whom a call that reaps never returned: nothing more of theirs is reaped, and with 8 of them nothing at all until the next start.';
+  addOf('gauge', 'reaps_stuck', stuck, [{}], ({ stuck: owners }) => [owners]);
 }
 
 function infoSamples(source: MetricsSource, limit: number): Sample[] {
