@@ -26,7 +26,7 @@ trap 'rm -rf "$exchange"' EXIT
 cp "$(npm run --silent package:deb)" "$exchange/loopwarden.deb"
 cp test/packaging/systemd/guest.sh scripts/test-reporter.mjs "$exchange"
 node_modules/.bin/esbuild test/packaging/systemd/package.test.ts --bundle --platform=node --format=esm \
-	--banner:js="import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" \
+	--banner:js="import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" \
 	--outfile="$exchange/package.test.js" --log-level=warning
 # An emulated machine is slow, and two of them share our processors.
 printf 'export LIMIT=%q PATTERN=%q LOOPWARDEN_TEST_SLOW=4\n' "$limit" "$pattern" >"$exchange/environment"
