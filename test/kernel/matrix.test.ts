@@ -13,7 +13,7 @@ import { linksOf, proveHiding } from '../support/links.js';
 import { KERNEL } from '../support/scale.js';
 import { host } from '../support/shell.js';
 import { linear } from '../support/stacking.js';
-import { type Links, LOCKED_DOWN, MATRIX } from './matrix.js';
+import { type Links, lockedDown, MATRIX } from './matrix.js';
 
 /** Whether the kernel counts the runs of programs. */
 const STATISTICS_SWITCH = '/proc/sys/kernel/bpf_stats_enabled';
@@ -97,5 +97,5 @@ async function bestOf(agent: AgentProcess): Promise<Links> {
   );
   return can
     ? { ...(MATRIX.newest as Links), userns_creation: kernel.nsId ? 'ns_id' : 'fexit' }
-    : LOCKED_DOWN;
+    : lockedDown(kernel.nsId);
 }
