@@ -87,8 +87,8 @@ pattern_for() {
 	# where a hook sees them.
 	"attacks 5.10 nobpf" | "attacks 6.1 nobpf") echo 'test/(bypass/|kernel/namespace-creation)' ;;
 	"attacks 6.12 nobpf") echo 'test/(bypass/|kernel/(namespace-creation|stacking-storm))' ;;
-	"attacks newest nobpf") echo 'test/(bypass/|kernel/(stacking-|other-drivers|namespace-))' ;;
-	"attacks newest bpf") echo 'test/(bypass/|kernel/(devnode|orphans|reaping))' ;;
+	"attacks newest nobpf") echo 'test/(bypass/|kernel/(stacking-|other-drivers|namespace-creation))' ;;
+	"attacks newest bpf") echo 'test/(bypass/|kernel/devnode)' ;;
 	"attacks "*) echo 'test/bypass/' ;;
 	esac
 }
