@@ -10,7 +10,7 @@ import { setStage, told, usernsOf } from '../support/stage.js';
 import { eventually } from '../support/wait.js';
 
 /** Half of it must last for a second: an emulated machine makes fewer. */
-const SIZE = KERNEL === undefined ? 1024 : 128;
+const SIZE = KERNEL === undefined ? 4096 : 128;
 const MADE = SIZE + SIZE / 4;
 
 /** In each of them it asks for a device that has no file. */
