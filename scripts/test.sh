@@ -14,14 +14,23 @@ fi
 
 # Virtual machines and the container image have runners of their own.
 mapfile -t all < <(find test -name '*.test.ts' -not -path 'test/vm/*' -not -path 'test/packaging/systemd/*' -not -path 'test/packaging/image/*' | sort | grep -E -- "$pattern" || true)
+# Bundled already, for machines that are too slow to do it: a folder with a .js for each .test.ts.
+bundles=${LOOPWARDEN_TEST_BUNDLES:-}
+compile=(--import tsx)
+[ -z "$bundles" ] || compile=()
 shared=()
 alone=()
 attacks=()
 for file in "${all[@]}"; do
+	run=$file
+	if [ -n "$bundles" ]; then
+		run=${run/#test/$bundles}
+		run=${run/%.ts/.js}
+	fi
 	case $file in
-	test/kernel/* | test/e2e/*) alone+=("$file") ;;
-	test/bypass/*) attacks+=("$file") ;;
-	*) shared+=("$file") ;;
+	test/kernel/* | test/e2e/*) alone+=("$run") ;;
+	test/bypass/*) attacks+=("$run") ;;
+	*) shared+=("$run") ;;
 	esac
 done
 
@@ -45,44 +54,15 @@ joined=$(mktemp -d)
 trap 'rm -rf "$counts" "$joined"; remove_new_loops' EXIT
 status=0
 
-# Bundled already, for machines that are too slow to do it: a folder with a .js for each .test.ts.
-bundles=${LOOPWARDEN_TEST_BUNDLES:-}
-compile=(--import tsx)
-[ -z "$bundles" ] || compile=()
+# Of a file: for what hangs. A test that waits has its own, shorter one.
+limit=${LOOPWARDEN_TEST_TIMEOUT_MS:-600000}
 
-# Usage: run_tests CONCURRENCY FILE...
+# Usage: run_tests CONCURRENCY MILLISECONDS FILE...
 run_tests() {
-	local concurrency=$1 files
-	shift
-	[ $# -gt 0 ] || return 0
-	files=("$@")
-	if [ -n "$bundles" ]; then
-		files=("${files[@]/#test/$bundles}")
-		files=("${files[@]/%.ts/.js}")
-	fi
-	run_files "$concurrency" "${LOOPWARDEN_TEST_TIMEOUT_MS:-600000}" "${files[@]}"
-}
-
-# Those that are bundled share a process, and with it the agent of their stage (test/support/stage.ts).
-run_attacks() {
-	local attack entry=$joined/attacks.test.mjs
-	if [ -z "$bundles" ] || [ $# -eq 0 ]; then
-		run_tests 1 "$@"
-		return
-	fi
-	for attack in "$@"; do
-		attack=${attack/#test/$bundles}
-		echo "import '${attack/%.ts/.js}';"
-	done >"$entry"
-	run_files 1 "$((${LOOPWARDEN_TEST_TIMEOUT_MS:-600000} * $#))" "$entry"
-}
-
-# Usage: run_files CONCURRENCY MILLISECONDS FILE...
-run_files() {
 	local concurrency=$1 limit=$2 one
 	shift 2
+	[ $# -gt 0 ] || return 0
 	one=$(mktemp)
-	# The time limit, of a file, is for what hangs: a test that waits has its own, shorter one.
 	node "${compile[@]}" --test --test-concurrency="$concurrency" --test-timeout="$limit" \
 		--test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=./scripts/test-reporter.mjs --test-reporter-destination="$one" "$@" || status=1
@@ -92,9 +72,15 @@ run_files() {
 }
 
 processors=$(nproc)
-run_tests "$((processors > 2 ? processors : 2))" "${shared[@]}"
-run_tests 1 "${alone[@]}"
-run_attacks "${attacks[@]}"
+run_tests "$((processors > 2 ? processors : 2))" "$limit" "${shared[@]}"
+run_tests 1 "$limit" "${alone[@]}"
+if [ -n "$bundles" ] && [ ${#attacks[@]} -gt 0 ]; then
+	# They share a process, and with it the agent of their stage (test/support/stage.ts).
+	printf "import '%s';\n" "${attacks[@]}" >"$joined/attacks.test.mjs"
+	run_tests 1 "$((limit * ${#attacks[@]}))" "$joined/attacks.test.mjs"
+else
+	run_tests 1 "$limit" "${attacks[@]}"
+fi
 
 # Once more at the end, where one looks.
 grep -E '^(skipped|failed): ' "$counts" || true
