@@ -5,9 +5,10 @@
  * dear, so it waits until the table is half full. Who is forgotten in error is noted again at the next call, by the same id: that is
  * the kernel's own, or a stamp, which stays until the kernel has freed the namespace.
  */
-import { USERNS_KEY_SIZE, type UsernsEntry } from '../kernel/abi.js';
+import { USERNS_KEY_SIZE } from '../kernel/abi.js';
 import type { BpfLink, BpfMap, NativeError } from '../kernel/native.js';
 import type { HostView } from './inventory.js';
+import { withAncestors } from './namespaces.js';
 import { readOwners, readUserNamespaces } from './owners.js';
 
 export interface NamespaceTable {
@@ -85,13 +86,6 @@ function namedBy({
   const { count, values } = statedOwners.entries();
   for (let at = 0; at < count; at++) named.add(values.readBigUInt64LE(at * 8));
   return named;
-}
-
-function withAncestors(ids: Iterable<bigint>, known: ReadonlyMap<bigint, UsernsEntry>): Set<bigint> {
-  const found = new Set<bigint>();
-  for (const id of ids)
-    for (let at: bigint | undefined = id; at && !found.has(at); at = known.get(at)?.parent) found.add(at);
-  return found;
 }
 
 function idKey(id: bigint): Buffer {

@@ -28,12 +28,21 @@ export function livingUserNamespaces(
   populated: ReadonlySet<number>,
   populatedPids: ReadonlySet<number> = new Set(),
 ): Set<bigint> {
-  const living = new Set<bigint>();
-  for (const [id, { inum }] of newestOfEachInum(known)) {
-    if (!(ownerClass(id) === 'container' ? populatedPids : populated).has(inum)) continue;
-    for (let at = id; at !== 0n && !living.has(at); at = known.get(at)?.parent ?? 0n) living.add(at);
-  }
-  return living;
+  const inhabited = newestOfEachInum(known).filter(([id, { inum }]) =>
+    (ownerClass(id) === 'container' ? populatedPids : populated).has(inum),
+  );
+  return withAncestors(
+    inhabited.map(([id]) => id),
+    known,
+  );
+}
+
+/** These, and all above them that are known. */
+export function withAncestors(ids: Iterable<bigint>, known: ReadonlyMap<bigint, UsernsEntry>): Set<bigint> {
+  const found = new Set<bigint>();
+  for (const id of ids)
+    for (let at = id; at !== 0n && !found.has(at); at = known.get(at)?.parent ?? 0n) found.add(at);
+  return found;
 }
 
 /** The kernel gives a number again as soon as it is free: only who was seen with it last can be behind it now. */
