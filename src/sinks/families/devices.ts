@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import { closedSeries, type Labels, labelProduct, type Sample } from '../absolute-metric.js';
 import type { MetricsOptions } from '../metrics.js';
 import type { MetricsSource } from '../metrics-source.js';
-import { addCounter, addFamily, addGauge, addNumber, type FamilyType } from './family.js';
+import { addCounter, addFamily, addGauge, addNumber } from './family.js';
 
 type Reaps = NonNullable<ReturnType<MetricsSource['reaps']>>;
 
@@ -19,7 +19,15 @@ export function addDevices(registry: Registry, source: MetricsSource, options: M
     source.devices(),
   );
   addNumber(registry, 'orphans', 'Loop devices whose owning user namespace is gone.', () => source.orphans());
-  addReaps(registry, source, labelProduct({ result }));
+  const reaps =
+    'Only with reap.mode: tries to detach and to remove orphans, by what became of them; busy: somebody uses it, gone: somebody else was first.';
+  const tries = labelProduct({ result });
+  addFamily(registry, 'counter', 'reaps_total', reaps, () =>
+    reapSamples(source, tries, ({ counts }) => counts),
+  );
+  const stuck =
+    'Only with reap.mode: dead owners for whom a call that reaps never returned: nothing more of theirs is reaped, and with 8 of them nothing at all until the next start.';
+  addFamily(registry, 'gauge', 'reaps_stuck', stuck, () => reapSamples(source, [{}], (of) => [of.stuck]));
   const nodes =
     'Nodes of hidden devices and their partitions that are out of the host’s /dev (hide.devnode).';
   addNumber(registry, 'hidden_nodes', nodes, () => source.hiddenNodes());
@@ -33,25 +41,14 @@ export function addDevices(registry: Registry, source: MetricsSource, options: M
   addFamily(registry, 'gauge', 'loop_device_info', info, () => infoSamples(source, options.deviceInfoLimit));
 }
 
-/** Only where reaping is on: on most hosts it is not. */
-function addReaps(registry: Registry, source: MetricsSource, series: Labels[]): void {
-  const addOf = (
-    type: FamilyType,
-    name: string,
-    help: string,
-    each: Labels[],
-    read: (reaps: Reaps) => ArrayLike<number>,
-  ): void =>
-    addFamily(registry, type, name, `Only with reap.mode: ${help}`, () => {
-      const reaps = source.reaps();
-      return reaps === undefined ? [] : closedSeries(each, () => read(reaps))();
-    });
-  const tries =
-    'tries to detach and to remove orphans, by what became of them; busy: somebody uses it, gone: somebody else was first.';
-  addOf('counter', 'reaps_total', tries, series, ({ counts }) => counts);
-  const stuck =
-    'dead owners for whom a call that reaps never returned: nothing more of theirs is reaped, and with 8 of them nothing at all until the next start.';
-  addOf('gauge', 'reaps_stuck', stuck, [{}], ({ stuck: owners }) => [owners]);
+/** None where reaping is off, as it is on most hosts. */
+function reapSamples(
+  source: MetricsSource,
+  series: Labels[],
+  read: (reaps: Reaps) => ArrayLike<number>,
+): Sample[] {
+  const reaps = source.reaps();
+  return reaps === undefined ? [] : closedSeries(series, () => read(reaps))();
 }
 
 function infoSamples(source: MetricsSource, limit: number): Sample[] {
