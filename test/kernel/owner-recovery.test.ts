@@ -83,6 +83,12 @@ function openOwners(t: TestContext, pin: string): BpfMap {
   return map;
 }
 
+const SET_ASIDE = /cannot be believed: it is set aside/;
+const tells = (agent: AgentProcess): AgentProcess => {
+  assert.match(agent.log(), SET_ASIDE);
+  return agent;
+};
+
 /** A load that may not ask for a program by its id. */
 const withoutAsking = (t: TestContext, environment: AgentEnvironment): Promise<AgentProcess> =>
   startAgent(t, environment, undefined, ['setpriv', '--bounding-set', '-sys_admin']);
@@ -91,17 +97,27 @@ const skipWithoutAsking =
   'the loop driver is a module: a load has CAP_SYS_ADMIN there anyway';
 
 const STARTS = [
-  { how: 'by whoever may ask for them', start: startAgent, skip: false },
+  {
+    how: 'by whoever may ask for them',
+    start: async (t: TestContext, environment: AgentEnvironment) => tells(await startAgent(t, environment)),
+    skip: false,
+  },
   {
     how: 'as its unit does',
     async start(t: TestContext, environment: AgentEnvironment): Promise<AgentProcess> {
       const { code, stderr } = await loadAsUnit(environment);
       assert.equal(code, 0, stderr);
+      assert.match(stderr, SET_ASIDE);
       return startAsUnit(t, environment);
     },
     skip: false,
   },
-  { how: 'by the pin beside the gates', start: withoutAsking, skip: skipWithoutAsking },
+  {
+    how: 'by the pin beside the gates',
+    start: async (t: TestContext, environment: AgentEnvironment) =>
+      tells(await withoutAsking(t, environment)),
+    skip: skipWithoutAsking,
+  },
 ];
 
 for (const { how, start, skip } of STARTS)
