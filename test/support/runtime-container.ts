@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { defer } from './defer.js';
 import { tempImage } from './image.js';
 import { type Runtime, wordsOf } from './oci-bundle.js';
-import { command } from './shell.js';
+import { succeed } from './shell.js';
 import { tempFolder } from './temp-folder.js';
 
 /** What `docker run --cap-add` gives it: to set a loop device, and to make the node of one that is new. */
@@ -48,8 +48,8 @@ export async function startRuntimeContainer(t: TestContext, runtime: Runtime): P
   const cgroup = `/${runtime.name === 'crun' ? 'libpod' : 'docker'}-${id}.scope`;
   const folder = makeRootfulBundle(t, cgroup);
   const words = [...wordsOf(runtime), '--root', join(folder, 'state')];
-  const [file = '', ...first] = [...words, 'run', '--bundle', folder, id];
-  const child = spawn(file, first, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const [file = '', ...options] = words;
+  const child = spawn(file, [...options, 'run', '--bundle', folder, id], { stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said += chunk));
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -62,16 +62,16 @@ export async function startRuntimeContainer(t: TestContext, runtime: Runtime): P
     new Promise((resolve) => child.stdout.once('data', resolve)),
     ended.then(() => Promise.reject(new Error(`${runtime.name}: ${said}`))),
   ]);
-  const state = await succeed([...words, 'state', id]);
+  const state = await succeed(file, [...options, 'state', id]);
   const { pid } = JSON.parse(state) as { pid: number };
-  const enter = [...words, 'exec', id];
+  const within = [...options, 'exec', id];
   return {
     id,
     cgroup,
     pid,
-    pidns: Number(await succeed(['stat', '-L', '-c', '%i', `/proc/${pid}/ns/pid`])),
-    enter,
-    run: (script) => succeed([...enter, 'sh', '-ec', script]),
+    pidns: Number(await succeed('stat', ['-L', '-c', '%i', `/proc/${pid}/ns/pid`])),
+    enter: [file, ...within],
+    run: (script) => succeed(file, [...within, 'sh', '-ec', script]),
     end,
   };
 }
@@ -97,10 +97,4 @@ function makeRootfulBundle(t: TestContext, cgroup: string): string {
   config.linux.resources.devices.push(...DEVICES);
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   return folder;
-}
-
-async function succeed([file = '', ...words]: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await command(file, words);
-  if (code !== 0) throw new Error(`${[file, ...words].join(' ')}: exit ${code}: ${stderr}`);
-  return stdout.trim();
 }

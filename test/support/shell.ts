@@ -64,7 +64,8 @@ export async function openContainer(): Promise<{
   };
 }
 
-async function succeed(file: string, args: readonly string[]): Promise<string> {
+/** Its output, without the blanks around it. @throws if it fails */
+export async function succeed(file: string, args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await command(file, args);
   if (code !== 0) throw new Error(`${file} ${args.join(' ')}: exit ${code}: ${stderr}`);
   return stdout.trim();

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import { PACKAGE_ROOT } from '../../../src/kernel/paths.js';
+import type { Outcome } from '../../support/shell.js';
 
 export const CHART = join(PACKAGE_ROOT, 'packaging/helm/loopwarden');
 const NAMESPACE = 'security';
@@ -16,14 +17,8 @@ export type Manifest = any;
 
 export const readChart = (path: string): string => readFileSync(join(CHART, path), 'utf8');
 
-export interface Said {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 /** Helm with these words, `values` as by `--values`. It keeps nothing, and knows no cluster. */
-export function helm(words: readonly string[], values: Values = {}): Promise<Said> {
+export function helm(words: readonly string[], values: Values = {}): Promise<Outcome> {
   const env = {
     PATH: process.env.PATH,
     HOME: join(tmpdir(), 'loopwarden-helm-has-no-home'),

@@ -1,7 +1,7 @@
 /** Podman with the store that run.sh has built the image in. */
 import { readFileSync } from 'node:fs';
 import { CGROUPS } from '../../support/oci-bundle.js';
-import { command, type Outcome } from '../../support/shell.js';
+import { command, type Outcome, succeed } from '../../support/shell.js';
 
 const WORDS = (process.env.LOOPWARDEN_TEST_PODMAN ?? '').split(' ').filter(Boolean);
 
@@ -18,14 +18,9 @@ export const podmanOfCgroup2 = podmanBehind(['unshare', '-m', 'sh', '-c', `${CGR
 
 function podmanBehind(before: readonly string[]): Podman {
   const [file = '', ...words] = [...before, ...WORDS];
-  const attempt = (...args: readonly string[]): Promise<Outcome> => command(file, [...words, ...args]);
   return {
-    try: attempt,
-    async run(...args) {
-      const { code, stdout, stderr } = await attempt(...args);
-      if (code !== 0) throw new Error(`podman ${args.join(' ')}: exit ${code}: ${stderr}`);
-      return stdout.trim();
-    },
+    try: (...args) => command(file, [...words, ...args]),
+    run: (...args) => succeed(file, [...words, ...args]),
   };
 }
 
