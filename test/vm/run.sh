@@ -83,8 +83,8 @@ pattern_for() {
 	"kernel 6.12 bpf" | "kernel newest bpf") echo 'test/kernel/(matrix|storm)' ;;
 	# The oldest announces a disk before it has a table, the next one between its claim and its link.
 	"kernel "*) echo 'test/kernel/(matrix|storm|stacking.test)' ;;
-	# Every attack on every machine; what stands on containers' devices, and how those end, where machines are fastest; new namespaces
-	# where a hook sees them.
+	# Every attack on every machine; what stands on containers' devices where machines are fastest; new namespaces where no ns_id is, and once
+	# where one is.
 	"attacks 5.10 nobpf" | "attacks 6.1 nobpf") echo 'test/(bypass/|kernel/namespace-creation)' ;;
 	"attacks 6.12 nobpf") echo 'test/(bypass/|kernel/(namespace-creation|stacking-storm))' ;;
 	"attacks newest nobpf") echo 'test/(bypass/|kernel/(stacking-|other-drivers|namespace-creation))' ;;
