@@ -100,6 +100,9 @@ export function createOutputQueue<Message>(
     const limit = setTimeout(() => controller.abort(noAnswer), timeoutMs).unref();
     try {
       return await sender.deliver(batch, controller.signal);
+    } catch (error) {
+      // Node's own, of what was broken off, would only say that it was.
+      throw controller.signal.aborted ? controller.signal.reason : error;
     } finally {
       clearTimeout(limit);
       attempt = undefined;

@@ -1,5 +1,6 @@
 /** What the queue does whatever the receiver is; real ones are in the tests of each output. */
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createOutputQueue } from '../../src/sinks/output-queue.js';
@@ -51,4 +52,23 @@ test('what a receiver took of a batch is not made or sent again', async (t) => {
   await eventually('all of it', () => queue.counts().sent === 20);
   assert.deepEqual([received, encoded], [lines, lines]);
   assert.deepEqual(states, [], 'it had room again soon enough');
+});
+
+test('of a receiver that cannot be reached it says for how long none answered', async (t) => {
+  const states: (string | undefined)[] = [];
+  const queue = createOutputQueue(
+    {
+      encode: (line) => line,
+      // As a connection that nobody takes or refuses.
+      async deliver(_messages: readonly string[], signal) {
+        await once(new EventEmitter(), 'connect', { signal });
+        return { done: 0, rejected: 0 };
+      },
+    },
+    { gatherMs: 1, timeoutMs: 20, closeMs: 50, onState: (reason) => states.push(reason) },
+  );
+  defer(t, () => queue.close());
+  queue.take('{}');
+  await eventually('it says that it fails', () => states.length === 1);
+  assert.deepEqual(states, ['no answer within 20 ms']);
 });
