@@ -37,16 +37,12 @@ fi
 apt=$cache/apt-$series
 mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-# Where this machine's own apt gets Debian from.
-mirror_of() {
-	apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sort -u | grep -E "/$1/?\$" | head -n 1 || true
-}
+. test/vm/debian-mirror.sh
 for suite in $suites; do
 	case $suite in
-	*-security) archive=${LOOPWARDEN_VM_SECURITY_MIRROR:-$(mirror_of debian-security)} ;;
-	*) archive=${LOOPWARDEN_VM_MIRROR:-$(mirror_of debian)} ;;
+	*-security) archive=$(debian_mirror debian-security) ;;
+	*) archive=$(debian_mirror debian) ;;
 	esac
-	[ -n "$archive" ] || fail "no mirror of Debian in this machine's apt sources; set LOOPWARDEN_VM_MIRROR and LOOPWARDEN_VM_SECURITY_MIRROR"
 	echo "deb [arch=amd64 signed-by=$keyring] $archive $suite main"
 done >"$apt/sources.list"
 apt_options=(-q -o "Dir::State=$apt/state" -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt/cache"

@@ -19,9 +19,8 @@ if [ -z "${LOOPWARDEN_IMAGE_REFRESH:-}" ] && [ "$(cat "$tar.stamp" 2>/dev/null)"
 	exit
 fi
 
-# Where this machine's own apt gets Debian from.
-mirror=${LOOPWARDEN_VM_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sort -u | grep -E '/debian/?$' | head -n 1 || true)}
-[ -n "$mirror" ] || fail "no mirror of Debian in this machine's apt sources; set LOOPWARDEN_VM_MIRROR"
+. test/vm/debian-mirror.sh
+mirror=$(debian_mirror debian)
 
 # Whom this machine trusts besides, such as a proxy between it and the npm registry, those who build must trust, too.
 authorities=/usr/local/share/ca-certificates

@@ -21,9 +21,8 @@ if [ -z "${LOOPWARDEN_VM_REFRESH:-}" ] && is_usable && [ -n "$(find "$folder/sta
 	exit
 fi
 
-# Where this machine's own apt gets Debian from.
-mirror=${LOOPWARDEN_VM_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sort -u | grep -E '/debian/?$' | head -n 1 || true)}
-[ -n "$mirror" ] || fail "no mirror of Debian in this machine's apt sources; set LOOPWARDEN_VM_MIRROR"
+. test/vm/debian-mirror.sh
+mirror=$(debian_mirror debian)
 
 # What a server has that the package could meet; bpftool tells independently of loopwarden what is loaded.
 packages=(systemd systemd-sysv udev dbus kmod util-linux mount procps e2fsprogs nodejs prometheus bpftool
