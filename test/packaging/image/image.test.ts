@@ -5,11 +5,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
+import { hashSync } from 'bcryptjs';
 import { PACKAGE_ROOT } from '../../../src/kernel/paths.js';
 import type { AuditLine } from '../../support/agent-process.js';
+import { makeCertificate } from '../../support/certificates.js';
 import { makeCgroup } from '../../support/cgroup.js';
 import { defer } from '../../support/defer.js';
 import { makeFolders } from '../../support/folders.js';
@@ -24,6 +27,7 @@ import { eventually } from '../../support/wait.js';
 import { renderChart, type Values } from '../helm/chart.js';
 import { podArguments, podOf } from './pod-arguments.js';
 import { type Podman, podman, podmanOfCgroup2, withinMeans } from './podman.js';
+import { writeSecret } from './secret.js';
 
 const PORT = 29_847;
 /** Of a device that a container makes. */
@@ -271,6 +275,32 @@ test('with a folder of the node the log is a file there, goes on where it was, a
     assert.equal(await agent.stop(), 0);
     if (next === 1) agent = await startPod(values);
   }
+});
+
+test('with a Secret it asks who reads, over TLS, and heeds the next one without a restart', async () => {
+  const secret = join(folder, 'web');
+  const { cert, key } = makeCertificate(folder, 'web');
+  const write = (password: string): void =>
+    writeSecret(secret, {
+      'web.yml': `tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\nbasic_auth_users:\n  ann: ${hashSync(password, 4)}\n`,
+      'tls.crt': cert,
+      'tls.key': key,
+    });
+  const statusFor = (password: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const options = { ca: cert, auth: `ann:${password}`, agent: false, checkServerIdentity: () => undefined };
+      const call = request(`https://127.0.0.1:${PORT}/metrics`, options, (answer) => {
+        answer.resume().once('end', () => resolve(answer.statusCode));
+      });
+      call.once('error', reject).end();
+    });
+  write('first');
+  agent = await startPod({ http: { port: PORT, webConfigSecret: 'web' } });
+  assert.deepEqual([await statusFor('first'), await statusFor('second')], [200, 401]);
+  write('second');
+  await eventually('the next one is heeded', async () => (await statusFor('second')) === 200);
+  assert.equal(await statusFor('first'), 401);
+  assert.equal(await agent.stop(), 0);
 });
 
 test('uninstall, in a pod like the agent’s, leaves nothing on the host', async (t) => {

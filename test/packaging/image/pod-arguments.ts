@@ -21,7 +21,7 @@ export interface PodArguments {
   probe: string[];
 }
 
-/** `folder`: for the files of a ConfigMap. @throws for what the chart has and this does not know */
+/** `folder`: for the files of a ConfigMap, and with those of a Secret below its name. @throws for what the chart has and this does not know */
 export function podArguments(manifests: readonly Manifest[], folder: string): PodArguments {
   const { containers, volumes, securityContext: shared, ...pod } = podOf(manifests);
   const { hostPID, hostNetwork, hostIPC, ...restOfPod } = pod;
@@ -80,6 +80,7 @@ function sourceOf(
     if (volume.hostPath.type === 'DirectoryOrCreate') mkdirSync(volume.hostPath.path, { recursive: true });
     return volume.hostPath.path;
   }
+  if (volume.secret !== undefined) return join(folder, volume.secret.secretName);
   const map = ofKind(manifests, 'ConfigMap').find(({ metadata }) => metadata.name === volume.configMap?.name);
   if (map === undefined) throw new Error(`a volume of no known kind: ${JSON.stringify(volume)}`);
   const path = join(folder, name);
