@@ -288,7 +288,12 @@ test('with a Secret it asks who reads, over TLS, and heeds the next one without 
     });
   const statusFor = (password: string): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
-      const options = { ca: cert, auth: `ann:${password}`, agent: false, checkServerIdentity: () => undefined };
+      const options = {
+        ca: cert,
+        auth: `ann:${password}`,
+        agent: false,
+        checkServerIdentity: () => undefined,
+      };
       const call = request(`https://127.0.0.1:${PORT}/metrics`, options, (answer) => {
         answer.resume().once('end', () => resolve(answer.statusCode));
       });
