@@ -5,6 +5,7 @@ import { agentEnvironment, startAgent } from '../support/agent-process.js';
 import { attack, startAttacker } from '../support/attacker.js';
 import { defer } from '../support/defer.js';
 import { tempImage } from '../support/image.js';
+import { loadModule } from '../support/kernel-module.js';
 import { startMonitor } from '../support/monitor.js';
 import {
   FIRST,
@@ -89,6 +90,7 @@ test('what the host has open, and what is mounted anywhere, is left as it is unt
     string,
   ];
   const images = [tempImage(t), tempImage(t), tempImage(t)];
+  await loadModule('ext4');
   for (const image of images.slice(1)) await host(`mkfs.ext4 -q -F ${image}`);
   const agent = await startReaper(t, 'detach-and-remove');
   const box = startAttacker(
