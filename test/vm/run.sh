@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs tests of test/kernel and test/bypass in virtual machines with Debian's kernels, with the real systemd-udevd.
-# Usage: npm run test:vm [-- [--kernel 5.10|6.1|6.12|newest]... [--lsm bpf|nobpf] [--plan kernel|attacks|shared-attacks | --test PATTERN] [--timeout SECONDS]]
+# Usage: npm run test:vm [-- [--kernel 5.10|6.1|6.12|newest]... [--lsm bpf|nobpf] [--plan PLAN | --test PATTERN] [--timeout SECONDS]]
 # Without options: every kernel, each with and without bpf in the boot's LSM list, and of the tests what the plan `kernel` has for it.
-# `attacks` has every attack on every machine, for an hour; `shared-attacks` has machines share them, for CI.
+# `attacks` has every attack on every machine and `ownership` what else that stands on, each for an hour; `shared-attacks` is of both what CI has.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -29,8 +29,8 @@ done
 [ ${#kernels[@]} -gt 0 ] || kernels=(5.10 6.1 6.12 newest)
 [ ${#lsms[@]} -gt 0 ] || lsms=(bpf nobpf)
 # Seconds of a machine.
-if [ "$plan" = attacks ]; then : "${limit:=3000}"; else : "${limit:=1500}"; fi
-case $plan in kernel | attacks | shared-attacks) ;; *) usage ;; esac
+case $plan in attacks | ownership) : "${limit:=3000}" ;; *) : "${limit:=1500}" ;; esac
+case $plan in kernel | attacks | ownership | shared-attacks) ;; *) usage ;; esac
 case $pattern in *\'*) usage ;; esac
 for kernel in "${kernels[@]}"; do case $kernel in 5.10 | 6.1 | 6.12 | newest) ;; *) usage ;; esac; done
 for lsm in "${lsms[@]}"; do case $lsm in bpf | nobpf) ;; *) usage ;; esac; done
@@ -75,7 +75,6 @@ started=$SECONDS
 
 # Usage: pattern_for PLAN KERNEL LSM: says nothing if the plan has nothing for that machine.
 pattern_for() {
-	local ownership='namespace-|orphans|reaping|receivers|rootful\.'
 	case "$*" in
 	# Links and storms on every machine; what the LSM list does not change on one of each kernel; restarts where trampolines meet a kernel
 	# that preempts itself (npm test has them with tracepoints). Disks on disks go by hooks of their own.
@@ -87,13 +86,9 @@ pattern_for() {
 	"kernel 6.12 bpf" | "kernel newest bpf") echo 'test/kernel/(matrix|storm)' ;;
 	# The oldest announces a disk before it has a table, the next one between its claim and its link.
 	"kernel "*) echo 'test/kernel/(matrix|storm|stacking.test)' ;;
-	# Every attack on every machine, which takes an hour. Without bpf in the LSM list, what else ownership stands on; what stands on containers'
-	# devices where machines are fastest.
-	"attacks 6.12 nobpf") echo "test/(bypass/|kernel/($ownership|stacking-storm))" ;;
-	"attacks newest nobpf") echo "test/(bypass/|kernel/($ownership|stacking-|other-drivers))" ;;
-	"attacks "*" nobpf") echo "test/(bypass/|kernel/($ownership))" ;;
-	"attacks newest bpf") echo 'test/(bypass/|kernel/devnode)' ;;
 	"attacks "*) echo 'test/bypass/' ;;
+	# The LSM list changes nothing of what is stacked on devices, of the death of namespaces, or of who listens.
+	"ownership "*" nobpf") echo 'test/kernel/(namespace-|orphans|reaping|receivers|rootful\.|stacking-|other-drivers|devnode)' ;;
 	# Every attack on an old kernel and on the newest, and what is stacked there.
 	"shared-attacks 5.10 nobpf") echo 'test/bypass/[a-h]' ;;
 	"shared-attacks 6.1 nobpf") echo 'test/(bypass/[i-z]|kernel/namespace-creation)' ;;
