@@ -1,0 +1,46 @@
+/** ublk: a disk of another driver, which a user makes without any privilege, and serves in a process of its own (ublk.py). */
+import { existsSync } from 'node:fs';
+import type { TestContext } from 'node:test';
+import { type Attacker, attack, startAttacker } from './attacker.js';
+import { defer } from './defer.js';
+import { loadModule } from './kernel-module.js';
+import { KERNEL } from './scale.js';
+import { host } from './shell.js';
+
+const CONTROL = '/dev/ublk-control';
+const ENTER = { userns: 'enter_new_userns()', host: 'ublk.drop_capabilities()' };
+const SERVE = `
+disk = ublk.Disk()
+say({"number": disk.number, "userns": userns()})
+wait_for_test()
+disk.stop()
+say("stopped")
+wait_for_test()`;
+
+/** Why a test of ublk is skipped; false: it is not. A machine of test/vm loads the module that came with its kernel. */
+export async function skipWithoutUblk(): Promise<string | false> {
+  if (!existsSync(CONTROL)) await loadModule('ublk_drv');
+  if (existsSync(CONTROL)) return false;
+  const why = 'this kernel has no ublk; those of test/vm have it from 6.12 on';
+  if (KERNEL === '6.12' || KERNEL === 'newest') throw new Error(why);
+  return why;
+}
+
+export interface UblkMaker {
+  /** Its next word has it stop the disk, which it says. */
+  attacker: Attacker;
+  name: string;
+  userns: number;
+}
+
+/** A process that makes a disk, in a user namespace of its own or in the host's. After the test neither is there. */
+export async function startUblk(t: TestContext, where: keyof typeof ENTER): Promise<UblkMaker> {
+  let number: number | undefined;
+  defer(t, async () => {
+    if (number !== undefined) await host(attack('import ublk\nublk.delete(int(sys.argv[1]))', number));
+  });
+  const attacker = startAttacker(t, `import ublk\n${ENTER[where]}${SERVE}`);
+  const said = await attacker.says();
+  number = said.number;
+  return { attacker, name: `ublkb${said.number}`, userns: said.userns };
+}
