@@ -30,7 +30,7 @@ test('a verdict is remembered, for that user, password and hash only', async (t)
   const first = performance.now() - began;
   const again = performance.now();
   for (let time = 0; time < 100; time++) assert.equal(await check('ann', 'secret', SLOW), 'right');
-  assert.ok(performance.now() - again < first * 10, 'a hundred remembered ones take less than ten checks');
+  assert.ok(performance.now() - again < first, 'a hundred remembered ones take less than one check');
   assert.equal(await check('ann', 'secret', hashSync('other', 4)), 'wrong');
 });
 
@@ -56,7 +56,7 @@ test('a check does not hold up the thread that reads the events', async (t) => {
   await check('ann', 'secret', hashSync('x', 4).replace('$04$', '$12$'));
   const took = performance.now() - began;
   delay.disable();
-  assert.ok(delay.max / 1e6 < took * 0.75, `${delay.max / 1e6} ms of ${took} ms`);
+  assert.ok(delay.max / 1e6 < took / 2, `${delay.max / 1e6} ms of ${took} ms`);
 });
 
 test('what waits when it closes is not let in', async (t) => {
