@@ -28,9 +28,12 @@ while [ $# -gt 0 ]; do
 done
 [ ${#kernels[@]} -gt 0 ] || kernels=(5.10 6.1 6.12 newest)
 [ ${#lsms[@]} -gt 0 ] || lsms=(bpf nobpf)
-# Seconds of a machine.
-case $plan in attacks | ownership) : "${limit:=3000}" ;; *) : "${limit:=1500}" ;; esac
-case $plan in kernel | attacks | ownership | shared-attacks) ;; *) usage ;; esac
+# With the seconds of a machine.
+case $plan in
+kernel | shared-attacks) : "${limit:=1500}" ;;
+attacks | ownership) : "${limit:=3000}" ;;
+*) usage ;;
+esac
 case $pattern in *\'*) usage ;; esac
 for kernel in "${kernels[@]}"; do case $kernel in 5.10 | 6.1 | 6.12 | newest) ;; *) usage ;; esac; done
 for lsm in "${lsms[@]}"; do case $lsm in bpf | nobpf) ;; *) usage ;; esac; done
