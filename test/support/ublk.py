@@ -35,8 +35,9 @@ class Control:
         """What stands in the payload afterwards. Who has no privilege for all devices says by its path which one it may use."""
         path = b"" if number == ADD_DEV else b"/dev/ublkc%d\0" % device
         buffer = ctypes.create_string_buffer(path + payload, len(path) + len(payload))
-        address = ctypes.addressof(buffer) if buffer else 0
-        header = struct.pack("<IHHQQHHI", device, 0xFFFF, len(buffer), address, data, len(path), 0, 0)
+        header = struct.pack(
+            "<IHHQQHHI", device, 0xFFFF, len(buffer), ctypes.addressof(buffer), data, len(path), 0, 0
+        )
         result = self._ring.command(self._descriptor, operation(number, len(header)), header)
         if result < 0:
             raise OSError(-result, os.strerror(-result))

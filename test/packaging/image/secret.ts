@@ -1,4 +1,4 @@
-import { mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 export function writeSecret(folder: string, files: Record<string, string | Buffer>): void {
   mkdirSync(folder, { recursive: true });
   const [link, fresh] = [join(folder, '..data'), join(folder, '..data_tmp')];
-  const before = linkedFrom(link);
+  const before = existsSync(link) ? readlinkSync(link) : undefined;
   const version = `..version-${before === undefined ? 1 : Number(before.split('-')[1]) + 1}`;
   mkdirSync(join(folder, version));
   for (const [name, text] of Object.entries(files)) {
@@ -18,13 +18,4 @@ export function writeSecret(folder: string, files: Record<string, string | Buffe
   symlinkSync(version, fresh);
   renameSync(fresh, link);
   if (before !== undefined) rmSync(join(folder, before), { recursive: true });
-}
-
-function linkedFrom(link: string): string | undefined {
-  try {
-    return readlinkSync(link);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
