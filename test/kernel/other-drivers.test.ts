@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { defer } from '../support/defer.js';
 import { eventsOfDisk } from '../support/disk-events.js';
 import { host, openContainer } from '../support/shell.js';
-import { setStage, usernsOf } from '../support/stage.js';
+import { type Stage, setStage, usernsOf } from '../support/stage.js';
 import { skipWithoutUblk, startUblk } from '../support/ublk.js';
 import { udevDatabase } from '../support/udevd.js';
 import { eventually } from '../support/wait.js';
@@ -14,6 +14,14 @@ import { ADD_ZRAM, removeZram, skipWithoutZram, zramOf } from '../support/zram.j
 const skip = await skipWithoutZram();
 const skipUblk = await skipWithoutUblk();
 const actions = (events: string[]): string[] => events.map((event) => event.split(' ')[0] ?? '');
+
+/** Each uevent of its life was, and the log says so. */
+async function assertHidden({ agent }: Stage, name: string): Promise<void> {
+  await agent.settle();
+  const told = agent.audit().filter(({ kind, device }) => kind === 'uevent' && device.name === name);
+  assert.deepEqual([told[0]?.command, told.at(-1)?.command], ['add', 'remove']);
+  assert.ok(told.every(({ verdict, rule }) => verdict === 'hide' && rule === 'creator'));
+}
 
 test('a zram disk that a user namespace makes is its own from the first event to the last, whoever uses it', {
   skip,
@@ -34,12 +42,7 @@ test('a zram disk that a user namespace makes is its own from the first event to
   assert.deepEqual(udevDatabase(), before);
   await box.run(removeZram(number));
   assert.deepEqual(await stage.hostHears(disk.events), []);
-  await stage.agent.settle();
-  const told = stage.agent
-    .audit()
-    .filter(({ kind, device }) => kind === 'uevent' && device.name === disk.name);
-  assert.deepEqual([told[0]?.command, told.at(-1)?.command], ['add', 'remove']);
-  assert.ok(told.every(({ verdict, rule }) => verdict === 'hide' && rule === 'creator'));
+  await assertHidden(stage, disk.name);
 });
 
 test('one that the host makes is the host’s, also with the number that a container’s had', {
@@ -80,10 +83,7 @@ for (const end of ['it stops it', 'it is killed'] as const)
     await host('udevadm settle');
     assert.deepEqual(await stage.hostHears(events), []);
     assert.deepEqual(udevDatabase(), before);
-    await stage.agent.settle();
-    const told = stage.agent.audit().filter(({ kind, device }) => kind === 'uevent' && device.name === name);
-    assert.deepEqual([told[0]?.command, told.at(-1)?.command], ['add', 'remove']);
-    assert.ok(told.every(({ verdict, rule }) => verdict === 'hide' && rule === 'creator'));
+    await assertHidden(stage, name);
   });
 
 test('a ublk disk of the host’s reaches the host', { skip: skipUblk }, async (t) => {
@@ -92,7 +92,6 @@ test('a ublk disk of the host’s reaches the host', { skip: skipUblk }, async (
   const events = eventsOfDisk(name);
   attacker.go();
   assert.equal(await attacker.says(), 'stopped');
-  const heard = await stage.hostHears(events);
-  assert.deepEqual(actions(heard.filter((event) => event.endsWith(name))).slice(0, 1), ['add']);
-  assert.deepEqual(actions(heard.filter((event) => event.endsWith(name))).slice(-1), ['remove']);
+  const heard = actions((await stage.hostHears(events)).filter((event) => event.endsWith(name)));
+  assert.deepEqual([heard[0], heard.at(-1)], ['add', 'remove']);
 });

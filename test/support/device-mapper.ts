@@ -1,7 +1,7 @@
 /** device-mapper, where the kernel has it: built in or loaded, or as a module of a kernel of test/vm. */
-import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { defer } from './defer.js';
+import { eventsOfDisk } from './disk-events.js';
 import { loadModule } from './kernel-module.js';
 import { KERNEL } from './scale.js';
 import { command, host } from './shell.js';
@@ -55,11 +55,10 @@ export async function mapDevice(
   defer(t, () => command('dmsetup', ['remove', '--noudevsync', '--force', given]));
   await dmsetup(`create ${given}`, table);
   const name = await host(`dmsetup info -c --noheadings -o blkdevname ${given}`);
-  const devno = readFileSync(`/sys/block/${name}/dev`, 'utf8').trim();
   return {
     name,
     path: `/dev/${name}`,
-    events: new RegExp(`/block/${name}(/|$)|/bdi/${devno}$`),
+    events: eventsOfDisk(name),
     async reload(lines) {
       await dmsetup(`load ${given}`, [lines]);
       await dmsetup(`resume ${given}`);

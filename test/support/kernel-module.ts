@@ -1,4 +1,5 @@
 /** Modules that came with a kernel of test/vm: they are not installed there, and neither is kmod. */
+import { existsSync } from 'node:fs';
 import { KERNEL } from './scale.js';
 import { host } from './shell.js';
 
@@ -16,4 +17,25 @@ export async function loadModule(name: string): Promise<void> {
       busybox insmod "/tmp/$1.ko"
     }
     load ${name}`);
+}
+
+export interface Driver {
+  name: string;
+  module: string;
+  /** Which is there if the driver is. */
+  path: string;
+  /** The first kernel of test/vm that has it. Without: every one. */
+  since?: '6.12';
+}
+
+/** Why a test of a driver is skipped; false: it is not. A machine of test/vm loads the module that came with its kernel. @throws if that has none */
+export async function skipWithout({ name, module, path, since }: Driver): Promise<string | false> {
+  if (!existsSync(path)) await loadModule(module);
+  if (existsSync(path)) return false;
+  const haveIt =
+    since === undefined ? 'every kernel of test/vm has' : `those of test/vm have it from ${since} on`;
+  const why = `this kernel has no ${name}; ${haveIt}`;
+  if (KERNEL !== undefined && (since === undefined || ['6.12', 'newest'].includes(KERNEL)))
+    throw new Error(why);
+  return why;
 }

@@ -1,8 +1,9 @@
 /** md, by its own ioctls (include/uapi/linux/raid/md_u.h): mdadm need not be there, nor a driver for a level of RAID. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { defer } from './defer.js';
-import { loadModule } from './kernel-module.js';
+import { eventsOfDisk } from './disk-events.js';
+import { skipWithout } from './kernel-module.js';
 import { command, host } from './shell.js';
 
 const NEW_ARRAY = '/sys/module/md_mod/parameters/new_array';
@@ -10,11 +11,8 @@ const SET_ARRAY_INFO = 0x4048_0923;
 const ADD_NEW_DISK = 0x4014_0921;
 const STOP_ARRAY = 0x0932;
 
-/** Why a test of md is skipped; false: it is not. A machine of test/vm loads the module that came with its kernel. */
-export async function skipWithoutMd(): Promise<string | false> {
-  if (!existsSync(NEW_ARRAY)) await loadModule('md-mod');
-  return existsSync(NEW_ARRAY) ? false : 'this kernel has no md; every kernel of test/vm has';
-}
+export const skipWithoutMd = (): Promise<string | false> =>
+  skipWithout({ name: 'md', module: 'md-mod', path: NEW_ARRAY });
 
 const PYTHON = `
 import fcntl, os, struct, sys
@@ -37,5 +35,5 @@ export async function startArray(t: TestContext, number: number, member: string)
   defer(t, () => command('python3', ['-c', PYTHON, path]));
   writeFileSync(NEW_ARRAY, `md${number}`);
   await host(`python3 -c '${PYTHON}' ${path} ${member}`);
-  return { name: `md${number}`, events: new RegExp(`/block/md${number}(/|$)|/bdi/9:${number}$`), stop };
+  return { name: `md${number}`, events: eventsOfDisk(`md${number}`), stop };
 }

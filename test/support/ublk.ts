@@ -1,10 +1,8 @@
 /** ublk: a disk of another driver, which a user makes without any privilege, and serves in a process of its own (ublk.py). */
-import { existsSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { type Attacker, attack, startAttacker } from './attacker.js';
 import { defer } from './defer.js';
-import { loadModule } from './kernel-module.js';
-import { KERNEL } from './scale.js';
+import { skipWithout } from './kernel-module.js';
 import { host } from './shell.js';
 
 const CONTROL = '/dev/ublk-control';
@@ -17,14 +15,8 @@ disk.stop()
 say("stopped")
 wait_for_test()`;
 
-/** Why a test of ublk is skipped; false: it is not. A machine of test/vm loads the module that came with its kernel. */
-export async function skipWithoutUblk(): Promise<string | false> {
-  if (!existsSync(CONTROL)) await loadModule('ublk_drv');
-  if (existsSync(CONTROL)) return false;
-  const why = 'this kernel has no ublk; those of test/vm have it from 6.12 on';
-  if (KERNEL === '6.12' || KERNEL === 'newest') throw new Error(why);
-  return why;
-}
+export const skipWithoutUblk = (): Promise<string | false> =>
+  skipWithout({ name: 'ublk', module: 'ublk_drv', path: CONTROL, since: '6.12' });
 
 export interface UblkMaker {
   /** Its next word has it stop the disk, which it says. */
